@@ -1,0 +1,67 @@
+"""Errors at the public border: what was expected, what came, what to do.
+
+``ParameterError`` is raised for an argument that cannot be used, ``MissingExtra`` for an optional library that is not
+installed, ``DataError`` for a data file that is absent or not what it should be.
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = ["DataError", "MissingExtra", "ParameterError", "require_finite"]
+
+
+class ParameterError(ValueError):
+    """An argument is out of range, of the wrong shape or not finite; the message says what was expected.
+
+    Source: ours
+    """
+
+
+class MissingExtra(ImportError):
+    """An optional library is missing; the message names the extra that brings it.
+
+    Args:
+        library: import name of the library.
+        extra: the extra of weightlore that installs it.
+
+    Example:
+        >>> str(MissingExtra("numba", "fast"))
+        'numba is not installed. It comes with the extra "fast": pip install "weightlore[fast]"'
+
+    Source: ours
+    """
+
+    def __init__(self, library: str, extra: str):
+        super().__init__(
+            f'{library} is not installed. It comes with the extra "{extra}": pip install "weightlore[{extra}]"'
+        )
+        self.library, self.extra = library, extra
+
+
+class DataError(OSError):
+    """A data file is absent, incomplete or not the pinned one; the message says which command mends it.
+
+    Source: ours
+    """
+
+
+def require_finite(what: str, tensor: Tensor) -> Tensor:
+    """Return the tensor if all its entries are finite.
+
+    Args:
+        what: how the caller calls the tensor, for the message.
+        tensor: any shape.
+
+    Raises:
+        ParameterError: if an entry is NaN or infinite; the message counts them.
+
+    Source: ours
+    """
+    finite = torch.isfinite(tensor)
+    if not bool(finite.all()):
+        bad = int((~finite).sum())
+        raise ParameterError(
+            f"{what} must be finite, but {bad} of its {tensor.numel()} entries are NaN or infinite; "
+            "check the loss and the learning rate that produced it"
+        )
+    return tensor
