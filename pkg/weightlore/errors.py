@@ -31,7 +31,7 @@ class MissingExtra(ImportError):
     Source: ours
     """
 
-    def __init__(self, library: str, extra: str):
+    def __init__(self, library: str, extra: str) -> None:
         super().__init__(
             f'{library} is not installed. It comes with the extra "{extra}": pip install "weightlore[{extra}]"'
         )
