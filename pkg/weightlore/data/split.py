@@ -1,0 +1,83 @@
+"""Examples and their answers, kept together.
+
+Split(x, y)    N inputs and N targets
+split[rows]    some of the rows, as a Split
+split.to(...)  the same rows in another dtype or on another device
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from weightlore.errors import ParameterError
+
+__all__ = ["Rows", "Split"]
+
+Rows = int | slice | Tensor | Sequence[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """N examples: inputs x and targets y, row by row.
+
+    Args:
+        x: inputs, shape (N, ...).
+        y: targets, shape (N, ...): class numbers (N,) int64, or numbers to be regressed.
+
+    Raises:
+        ParameterError: if x and y have no or different numbers of rows.
+
+    Example:
+        >>> Split(torch.zeros(5, 64), torch.zeros(5, dtype=torch.int64))[:2]
+        Split(N=2: x (2, 64) float32, y (2,) int64)
+
+    Source: ours
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __post_init__(self) -> None:
+        if self.x.ndim == 0 or self.y.ndim == 0 or len(self.x) != len(self.y):
+            raise ParameterError(
+                f"x and y must have the same number of rows, got shapes {tuple(self.x.shape)} and {tuple(self.y.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: Rows) -> "Split":
+        """Return some of the rows; a single number gives a Split of one row.
+
+        Args:
+            rows: a row number, a slice, row numbers, or N booleans; lists, arrays and tensors will do.
+
+        Raises:
+            IndexError: if a row does not exist.
+        """
+        if not isinstance(rows, slice):
+            rows = torch.atleast_1d(torch.as_tensor(rows))
+            rows = rows if rows.numel() else rows.to(torch.int64)  # an empty list would count as floating
+        return Split(self.x[rows], self.y[rows])
+
+    def to(self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> "Split":
+        """Return the same rows with another floating dtype or on another device.
+
+        Args:
+            dtype: a floating dtype for x, and for y where y is not integer; ``None`` keeps it.
+            device: where to put both; ``None`` keeps it.
+        """
+        return Split(_moved(self.x, dtype, device), _moved(self.y, dtype, device))
+
+    def __repr__(self) -> str:
+        return f"Split(N={len(self)}: x {_form(self.x)}, y {_form(self.y)})"
+
+
+def _moved(tensor: Tensor, dtype: torch.dtype | None, device: torch.device | str | None) -> Tensor:
+    return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
