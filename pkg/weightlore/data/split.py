@@ -8,6 +8,7 @@ split.to(...)  the same rows in another dtype or on another device
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from weightlore.errors import ParameterError
 
 __all__ = ["Rows", "Split"]
 
-Rows = int | slice | Tensor | Sequence[int]
+Rows = int | slice | Tensor | np.ndarray | Sequence[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +58,11 @@ class Split:
         Raises:
             IndexError: if a row does not exist.
         """
-        if not isinstance(rows, slice):
-            rows = torch.atleast_1d(torch.as_tensor(rows))
-            rows = rows if rows.numel() else rows.to(torch.int64)  # an empty list would count as floating
-        return Split(self.x[rows], self.y[rows])
+        if isinstance(rows, slice):
+            return Split(self.x[rows], self.y[rows])
+        chosen = torch.as_tensor(rows).reshape(-1)
+        chosen = chosen if chosen.numel() else chosen.to(torch.int64)  # an empty list would count as floating
+        return Split(self.x[chosen], self.y[chosen])
 
     def to(self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> "Split":
         """Return the same rows with another floating dtype or on another device.
