@@ -1,0 +1,239 @@
+"""The command line: ``weightlore doctor | book | lab | data | notebooks``.
+
+Everything but click is imported when a command needs it, so that ``weightlore --help`` answers at once, also where an
+extra is missing. An error of the package is one line and exit code 1, never a traceback.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from weightlore import __version__
+
+__all__ = ["main"]
+
+REPOSITORY = "https://github.com/weightlore/weightlore"
+
+
+class _OneLine(click.Group):
+    """A group whose commands end an error of the package in one line instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ImportError, OSError, ValueError) as error:
+            if not _is_ours(error):
+                raise
+            raise click.ClickException(_say(error)) from error
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether the message of the error was written for the reader: an error of ours, or a library that is absent."""
+    errors = sys.modules.get("weightlore.errors")
+    if errors is not None and isinstance(error, errors.MissingExtra | errors.DataError | errors.ParameterError):
+        return True
+    return isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("weightlore")
+
+
+def _say(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{text}; `weightlore doctor` says how to get it" if type(error) is ModuleNotFoundError else text
+
+
+def _require(library: str, extra: str) -> None:
+    try:
+        import_module(library)
+    except ModuleNotFoundError as error:
+        from weightlore.errors import MissingExtra
+
+        raise MissingExtra(library, extra) from error
+
+
+def _clone_root(what: str) -> Path:
+    from weightlore.doctor import clone
+
+    root = clone()
+    if root is None:
+        raise click.ClickException(
+            f"{what} lies in a clone of the repository, and this is none. "
+            f"To get one: git clone {REPOSITORY} && cd weightlore && make book"
+        )
+    return root
+
+
+@click.group(
+    cls=_OneLine,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Six fates of a neural network's parameters: examine the installation, read the book, fetch data.",
+)
+@click.version_option(__version__, prog_name="weightlore")
+def main() -> None:
+    """Run the command line.
+
+    Source: ours
+    """
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, for a bug report or a script.")
+def doctor(as_json: bool) -> None:
+    """Say what is installed, what is missing and how to get it.
+
+    Exit code 1 if something that the package always needs is missing; a missing extra is none.
+    """
+    from weightlore.doctor import diagnose
+
+    found = diagnose()
+    if as_json:
+        click.echo(json.dumps(asdict(found) | {"missing": found.extras()}, indent=2))
+    else:
+        facts = ("version", "python", "system", "threads", "browser", "data", "mirror", "clone")
+        rows = [(name, str(getattr(found, name) or "none")) for name in facts]
+        rows += [
+            (lib.name, f"{lib.version or lib.state} (needs {lib.wanted})") for lib in found.libraries if not lib.extra
+        ]
+        for extra, missing in found.extras().items():
+            command = f'{", ".join(missing)} missing: pip install "weightlore[{extra}]"'
+            rows.append((f"[{extra}]", command if missing else "complete"))
+        _echo_table(rows)
+        for problem in found.problems:
+            click.secho(problem, fg="red", err=True)
+    sys.exit(1 if found.problems else 0)
+
+
+@main.command()
+@click.option("--serve", is_flag=True, help="Serve the book on this machine alone, until Ctrl-C.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of --serve; 0 takes a free one.")
+def book(serve: bool, port: int) -> None:
+    """Build the book of this clone and say where it lies."""
+    root = _clone_root("The book")
+    _require("jupyter_book", "book")
+    _run(root, [str(root / "book/_ext/vendor.py")])
+    _run(root, ["-c", "from jupyter_book.cli.main import main; main()", "build", str(root), "-q", "-W", "--keep-going"])
+    pages = root / "_build/html"
+    click.echo(f"The book lies at {(pages / 'index.html').as_uri()}; it can be read with the network off.")
+    if serve:
+        _serve(pages, port)
+
+
+@main.command()
+def lab() -> None:
+    """Open the tutorials of this clone in JupyterLab."""
+    root = _clone_root("The tutorials")
+    _require("jupyterlab", "lab")
+    _run(root, ["-m", "jupyterlab", str(root / "tutorials")])
+
+
+@main.group()
+def data() -> None:
+    """List and fetch the data sets that the package does not ship."""
+
+
+@data.command("list")
+def data_list() -> None:
+    """List the data sets that can be fetched."""
+    from weightlore.data import datasets
+
+    _echo_table([(record.name, record.title) for record in datasets()])
+
+
+@data.command("fetch")
+@click.argument("names", nargs=-1, metavar="NAME...")
+@click.option("--all", "everything", is_flag=True, help="Fetch every set of the list.")
+def data_fetch(names: tuple[str, ...], everything: bool) -> None:
+    """Fetch data sets by name, check them against their pinned checksums and keep them.
+
+    WEIGHTLORE_DATA names the folder they are kept in; WEIGHTLORE_DATA_MIRROR one that stands in for the network.
+    """
+    from tqdm import tqdm
+
+    from weightlore.data import datasets, fetch
+
+    if bool(names) == everything:
+        raise click.UsageError("Name the sets to fetch, or say --all; `weightlore data list` knows the names.")
+    for name in tqdm([record.name for record in datasets()] if everything else names, unit="set"):
+        splits = fetch(name)
+        tqdm.write(f"{name}: " + ", ".join(f"{len(split)} {part}" for part, split in splits.items()))
+
+
+@main.group()
+def notebooks() -> None:
+    """Freeze notebooks with their outputs, and check that what is stored is what comes out."""
+
+
+@notebooks.command("freeze")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def notebooks_freeze(paths: tuple[Path, ...]) -> None:
+    """Execute notebooks and store them in canonical form, with an alt text for each picture."""
+    _require("nbclient", "book")
+    from weightlore.teaching.notebooks import freeze
+
+    for path in paths:
+        freeze(path)
+        click.echo(f"{path}: frozen")
+
+
+@notebooks.command("check")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def notebooks_check(paths: tuple[Path, ...]) -> None:
+    """Execute notebooks and compare text, pictures and widget data with what is stored; check the budget too.
+
+    Exit code 1 if a reader would not see the truth, or more is spent than declared; each complaint is a line.
+    """
+    _require("nbclient", "book")
+    complaints = {path: _complaints(path) for path in paths}
+    for path, lines in complaints.items():
+        click.echo(f"{path}: " + (f"{len(lines)} complaints" if lines else "as stored"))
+        for line in lines:
+            click.echo(f"  {line}")
+    sys.exit(1 if any(complaints.values()) else 0)
+
+
+def _complaints(path: Path) -> list[str]:
+    import nbformat
+
+    from weightlore.teaching.budgets import budget
+    from weightlore.teaching.comparison import compare
+    from weightlore.teaching.notebooks import execute
+
+    stored, fresh = nbformat.read(path, as_version=4), execute(path)
+    return compare(stored, fresh) + budget(stored, seconds=fresh.metadata["weightlore"]["measured"]["seconds"])
+
+
+def _run(root: Path, arguments: list[str]) -> None:
+    """Run this Python in the clone; a failure ends the command with the same exit code."""
+    code = subprocess.run([sys.executable, *arguments], cwd=root, check=False).returncode
+    if code:
+        sys.exit(code)
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serves files without a line for each."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing; errors are still logged."""
+
+
+def _serve(pages: Path, port: int) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(pages))) as server:
+        click.echo(f"Serving it at http://127.0.0.1:{server.server_port}/ for this machine alone; Ctrl-C ends.")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            click.echo("Ended.")
+
+
+def _echo_table(rows: Iterable[tuple[str, str]]) -> None:
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        click.echo(f"{name:<{width}}  {text}")
