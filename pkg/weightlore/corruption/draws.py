@@ -22,7 +22,7 @@ from torch import Tensor
 from weightlore.corruption.budgets import Budget
 from weightlore.errors import ParameterError
 
-__all__ = ["RandomKind", "random", "random_support"]
+__all__ = ["RandomKind", "random", "random_support", "require_kind"]
 
 RandomKind = Literal["sphere", "surface", "vertex", "gaussian"]
 
@@ -148,6 +148,17 @@ def _require_drawable(size: int, budget: Budget, trials: int | None, kind: str, 
         raise ParameterError(f"trials counts draws and must be >= 0 or None for one, got {trials}")
     if not dtype.is_floating_point:
         raise ParameterError(f"a corruption is real-valued: dtype must be floating, got {dtype}")
+    require_kind(budget, kind)
+
+
+def require_kind(budget: Budget, kind: str) -> None:
+    """Check that a law of random corruption exists and fits the norm.
+
+    Raises:
+        ParameterError: if it does not.
+
+    Source: ours
+    """
     if kind not in get_args(RandomKind):
         raise ParameterError(f"kind must be one of {get_args(RandomKind)}, got {kind!r}")
     if kind in ("surface", "vertex") and budget.p != math.inf:
