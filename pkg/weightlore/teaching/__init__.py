@@ -1,0 +1,16 @@
+"""What the notebooks teach with: figures, exercises, claims and notebook tools. Needs the extra ``book``."""
+
+from weightlore.teaching.budgets import budget as budget
+from weightlore.teaching.claims import Claim as Claim
+from weightlore.teaching.comparison import compare as compare
+from weightlore.teaching.describe import Description as Description
+from weightlore.teaching.describe import describe as describe
+from weightlore.teaching.exercises import check as check
+from weightlore.teaching.figures import CurveFigure as CurveFigure
+from weightlore.teaching.figures import Knob as Knob
+from weightlore.teaching.ledgers import ledger as ledger
+from weightlore.teaching.notebooks import canonical as canonical
+from weightlore.teaching.notebooks import execute as execute
+from weightlore.teaching.notebooks import freeze as freeze
+from weightlore.teaching.style import palette as palette
+from weightlore.teaching.style import use_style as use_style
