@@ -20,3 +20,5 @@ from weightlore.corruption.moments import expected_change as expected_change
 from weightlore.corruption.moments import mean_square as mean_square
 from weightlore.corruption.moments import random_efficiency as random_efficiency
 from weightlore.corruption.moments import trace_estimate as trace_estimate
+from weightlore.corruption.trials import Trials as Trials
+from weightlore.corruption.trials import random_trials as random_trials
