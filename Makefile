@@ -37,7 +37,7 @@ book: $(HTML) ## make the environment and the book, and say where the book lies
 	@echo "The book lies at file://$(abspath $(HTML)); it can be read with the network off."
 
 test: $(READY) $(VENDOR) ## make the environment and run every test: package, contracts, notebooks, book
-	$(PYTEST) -q $(PARALLEL) $(NBVAL) tests tutorials
+	$(PYTEST) $(PARALLEL) $(NBVAL) tests tutorials
 
 test-fast: $(READY) ## test the package only, without what is slow (under five minutes)
 	$(PYTEST) -q $(PARALLEL) -m "not slow and not book and not browser" tests

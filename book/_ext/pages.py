@@ -1,14 +1,27 @@
 """What the book's pages need beyond Jupyter Book: scripts in order, and pages written from the project's own data."""
 
+import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import api
+import records
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
 __all__ = ["setup"]
 
 BOOK = Path(__file__).resolve().parents[1]
+GENERATED = re.compile(r"^<!-- generated: (\w+) ?([\w. ]*)-->$", re.MULTILINE)
+GENERATORS: dict[str, Callable[..., str]] = {
+    "api": api.page,
+    "ledger": records.ledger,
+    "verdicts": records.verdicts,
+    "notebooks": records.notebooks,
+    "benchmarks": records.benchmarks,
+}
 LOG = logging.getLogger(__name__)
 
 
@@ -16,6 +29,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the events and directives."""
     app.connect("builder-inited", warn_without_vendored)
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("source-read", fill_in)
+    app.connect("autodoc-process-docstring", tidy_docstring, priority=100)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -34,3 +49,19 @@ def is_thebe(script: Any) -> bool:
     """Say whether a script of the page belongs to thebe."""
     attributes = getattr(script, "attributes", {})
     return "THEBE_JS_URL" in (attributes.get("body") or "") or "sphinx-thebe" in str(getattr(script, "filename", ""))
+
+
+def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Replace each ``<!-- generated: NAME ARGUMENTS -->`` of a page by what the generator of that name writes."""
+    source[0] = GENERATED.sub(lambda match: GENERATORS[match[1]](*match[2].split()), source[0])
+
+
+@cache
+def bibliography_keys() -> frozenset[str]:
+    """Return the keys of the bibliography."""
+    return frozenset(re.findall(r"^@\w+\{([^,\s]+),", (BOOK / "references.bib").read_text(), re.MULTILINE))
+
+
+def tidy_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Turn a docstring of the package into reStructuredText before napoleon reads its sections."""
+    lines[:] = api.tidy(lines, keys=bibliography_keys())
