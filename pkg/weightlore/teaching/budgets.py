@@ -90,8 +90,8 @@ def _cell(cell: Notebook) -> Iterator[str]:
         yield "ends in ';', which shows an output in one runner and not in another; end in plt.show()"
     if TIMERS.search(cell.source) or RATES.search(str(cell.get("outputs", ""))):
         yield "shows a measured time; read it from benchmarks/results instead"
-    if _shows_picture(cell) and "figure" not in cell.metadata.get("tags", []):
-        yield "shows a picture without the tag 'figure'"
+    if _shows_picture(cell) and not {"figure", "knob"} & set(cell.metadata.get("tags", [])):
+        yield "shows a picture without the tag 'figure' or 'knob'"
     if _shows_picture(cell) and not cell.metadata.get("mystnb", {}).get("image", {}).get("alt"):
         yield "shows a picture without an alt text; freeze the notebook"
     yield from _functions(cell.source)

@@ -31,7 +31,7 @@ PICTURES = ("image/png", "image/jpeg")
 LEVELS, SHARE, MEAN = 32, 1e-3, 0.5  # a pixel counts as changed at 32 of 255; so many may be; mean change of all
 RELATIVE = 1e-4  # of the largest number in the same array
 NUMBER = re.compile(r"[-−+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
+ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,16}\b")
 PNG = b"\x89PNG"
 
 
@@ -76,9 +76,9 @@ def _cell(old: Notebook, new: Notebook) -> Iterator[str]:
         if difference := _picture(a, b) if kind in PICTURES else _text(a, b):
             yield f"{kind} {difference}"
     if alt_text(new):
-        kept = old.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-        if not _close_text(kept, alt_text(new)):
-            yield f"the alt text was {kept!r}, is now {alt_text(new)!r}"
+        for kept in (old.metadata.get("mystnb", {}).get("image", {}).get("alt", ""), alt_text(old)):
+            if not _close_text(kept, alt_text(new)):
+                yield f"the alt text was {kept!r}, is now {alt_text(new)!r}"
 
 
 def _outputs(cell: Notebook) -> list[tuple[str, Any]]:

@@ -138,8 +138,6 @@ def freeze(path: Path | str, *, timeout: int = 600) -> Notebook:
             )
         if alt:
             cell.metadata.setdefault("mystnb", nbformat.NotebookNode()).setdefault("image", {})["alt"] = alt
-        for output in cell.outputs:
-            output.get("metadata", {}).pop("image/png", None)
     _write(path, notebook)
     return notebook
 
