@@ -224,7 +224,11 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 def _serve(pages: Path, port: int) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(pages))) as server:
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(pages)))
+    except OSError as error:
+        raise click.ClickException(f"port {port} cannot be used ({error}); choose another with --port") from error
+    with server:
         click.echo(f"Serving it at http://127.0.0.1:{server.server_port}/ for this machine alone; Ctrl-C ends.")
         try:
             server.serve_forever()

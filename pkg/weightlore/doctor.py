@@ -25,6 +25,7 @@ __all__ = ["Diagnosis", "Library", "chromium", "clone", "diagnose", "libraries"]
 State = Literal["ok", "missing", "out of range"]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROKEN = "torch cannot be imported"
 MAC_BROWSER = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
 
@@ -96,18 +97,18 @@ def diagnose() -> Diagnosis:
     Source: ours
     """
     found, folder, mirror = libraries(), _data_folder(), os.environ.get("WEIGHTLORE_DATA_MIRROR")
-    root, browser = clone(), chromium()
+    root, browser, threads = clone(), chromium(), _threads()
     return Diagnosis(
         version=__version__,
         python=f"{platform.python_version()} ({sys.executable})",
         system=f"{platform.system()} {platform.machine()}",
-        threads=_threads(),
+        threads=threads,
         browser=None if browser is None else str(browser),
         data=str(folder),
         mirror=mirror,
         clone=None if root is None else str(root),
         libraries=found,
-        problems=tuple(_problems(found, mirror)),
+        problems=tuple(_problems(found, threads, mirror)),
     )
 
 
@@ -175,7 +176,7 @@ def _threads() -> str:
     try:
         import torch
     except (ImportError, OSError) as error:
-        return f"unknown, torch cannot be imported: {error}"
+        return f"{BROKEN}: {error}"
     device = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{torch.get_num_threads()} of {os.cpu_count()}, {torch.backends.cpu.get_cpu_capability()}{device}"
 
@@ -191,8 +192,8 @@ def _data_folder() -> Path:
     return Path(pooch.os_cache("weightlore"))
 
 
-def _problems(found: tuple[Library, ...], mirror: str | None) -> list[str]:
-    problems = []
+def _problems(found: tuple[Library, ...], threads: str, mirror: str | None) -> list[str]:
+    problems = [threads] if threads.startswith(BROKEN) else []
     for library in found:
         if library.extra == "" and library.state != "ok":
             what = "is missing" if library.version is None else f"{library.version} is out of range"
