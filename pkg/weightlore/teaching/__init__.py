@@ -7,6 +7,8 @@ from weightlore.teaching.describe import Description as Description
 from weightlore.teaching.describe import describe as describe
 from weightlore.teaching.exercises import check as check
 from weightlore.teaching.figures import CurveFigure as CurveFigure
+from weightlore.teaching.figures import Flipbook as Flipbook
+from weightlore.teaching.figures import ImageFigure as ImageFigure
 from weightlore.teaching.figures import Knob as Knob
 from weightlore.teaching.ledgers import ledger as ledger
 from weightlore.teaching.notebooks import canonical as canonical

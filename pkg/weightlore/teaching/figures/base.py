@@ -37,10 +37,12 @@ Knobs = Mapping[str, Sequence[Any]] | Iterable[Knob]
 def png_bytes(figure: Figure, *, dpi: int = 100, colors: int = 64) -> bytes:
     """Return a matplotlib figure as a small PNG that is the same for the same drawing.
 
+    The picture gets a palette of its own, which halves it; one with images or color meshes gets the largest, 256.
+
     Args:
         figure: the figure.
         dpi: dots per inch.
-        colors: size of the picture's own palette.
+        colors: size of the palette of a line drawing.
 
     Source: ours
     """
@@ -49,7 +51,9 @@ def png_bytes(figure: Figure, *, dpi: int = 100, colors: int = 64) -> bytes:
     raw = io.BytesIO()
     figure.savefig(raw, format="png", dpi=dpi, metadata={"Software": None})
     small = io.BytesIO()
-    image = Image.open(raw).convert("RGB").quantize(colors, dither=Image.Dither.NONE)
+    image = Image.open(raw).convert("RGB")
+    mapped = [c for axes in figure.axes for c in (*axes.images, *axes.collections) if c.get_array() is not None]
+    image = image.quantize(256 if mapped else colors, dither=Image.Dither.NONE)
     image.save(small, format="png", optimize=True)
     return small.getvalue()
 
@@ -66,6 +70,27 @@ def picture_context() -> Any:
     return mpl.rc_context(rc_parameters())
 
 
+def module(kind: str) -> str:
+    """Return the JavaScript of a kind of figure: what it draws, then what all share, without comments.
+
+    Args:
+        kind: name of the file of this kind, empty for the shared part alone.
+
+    Source: ours
+    """
+    texts = [(_HERE / f"{name}.js").read_text(encoding="utf-8") for name in (kind, "figure") if name]
+    lines = (line.strip() for text in texts for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+
+
+def style_sheet() -> str:
+    """Return the CSS of all figures, colors included.
+
+    Source: ours
+    """
+    return css_variables() + (_HERE / "figure.css").read_text(encoding="utf-8")
+
+
 class KnobFigure(anywidget.AnyWidget):
     """A figure over at most four knobs; use ``CurveFigure``, ``ImageFigure`` or ``Flipbook``.
 
@@ -77,8 +102,7 @@ class KnobFigure(anywidget.AnyWidget):
     Source: ours
     """
 
-    _esm = (_HERE / "figure.js").read_text(encoding="utf-8")
-    _css = css_variables() + (_HERE / "figure.css").read_text(encoding="utf-8")
+    _css = style_sheet()
     spec = t.Dict().tag(sync=True)
     data = t.Bytes().tag(sync=True)
     i0 = t.Int(0, min=0).tag(sync=True)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from weightlore.errors import ParameterError
-from weightlore.teaching.figures.base import KnobFigure, Knobs, at_places, flat_notes, over_knobs
+from weightlore.teaching.figures.base import KnobFigure, Knobs, at_places, flat_notes, module, over_knobs
 from weightlore.teaching.figures.knob import Knob, as_knobs
 from weightlore.teaching.figures.packing import Bits, Packer, as_array
 from weightlore.teaching.style import palette
@@ -59,6 +59,8 @@ class CurveFigure(KnobFigure):
 
     Source: ours
     """
+
+    _esm = module("curve")
 
     def __init__(
         self,
