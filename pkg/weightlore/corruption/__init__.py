@@ -3,11 +3,22 @@
 The names of the sub-package, one line each.
 """
 
+from weightlore.corruption.attacks import ascent as ascent
+from weightlore.corruption.attacks import project as project
+from weightlore.corruption.attacks import projected_ascent as projected_ascent
+from weightlore.corruption.bounds import ErrorBound as ErrorBound
+from weightlore.corruption.bounds import QuadraticOptimum as QuadraticOptimum
+from weightlore.corruption.bounds import curvature as curvature
+from weightlore.corruption.bounds import error_bound as error_bound
+from weightlore.corruption.bounds import quadratic_optimum as quadratic_optimum
 from weightlore.corruption.budgets import Budget as Budget
 from weightlore.corruption.budgets import Corruption as Corruption
 from weightlore.corruption.budgets import closed_form as closed_form
 from weightlore.corruption.budgets import first_order_gain as first_order_gain
 from weightlore.corruption.budgets import largest as largest
+from weightlore.corruption.damage import Indicator as Indicator
+from weightlore.corruption.damage import indicator as indicator
+from weightlore.corruption.damage import indicators as indicators
 from weightlore.corruption.draws import RandomKind as RandomKind
 from weightlore.corruption.draws import random as random
 from weightlore.corruption.draws import random_support as random_support
@@ -15,6 +26,12 @@ from weightlore.corruption.law import cosine_density as cosine_density
 from weightlore.corruption.law import cosine_tail as cosine_tail
 from weightlore.corruption.law import expected_best as expected_best
 from weightlore.corruption.law import expected_efficiency as expected_efficiency
+from weightlore.corruption.losses import Loss as Loss
+from weightlore.corruption.losses import Measurement as Measurement
+from weightlore.corruption.losses import at_rest as at_rest
+from weightlore.corruption.losses import hessian_vector as hessian_vector
+from weightlore.corruption.losses import loss_gradient as loss_gradient
+from weightlore.corruption.losses import measure as measure
 from weightlore.corruption.moments import TraceEstimate as TraceEstimate
 from weightlore.corruption.moments import expected_change as expected_change
 from weightlore.corruption.moments import mean_square as mean_square
