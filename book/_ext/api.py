@@ -39,7 +39,8 @@ def public_names(package: str) -> dict[str, list[tuple[str, Any]]]:
             if isinstance(value, ModuleType) or id(value) in seen:
                 continue
             seen.add(id(value))
-            by_module.setdefault(home(value, module), []).append((f"{module.__name__}.{name}", value))
+            path = package if getattr(root, name, None) is value else module.__name__
+            by_module.setdefault(home(value, module), []).append((f"{path}.{name}", value))
     order = {module.__name__: i for i, module in enumerate(modules)}
     return dict(sorted(by_module.items(), key=lambda item: order.get(item[0], -1)))
 

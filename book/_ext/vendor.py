@@ -96,8 +96,9 @@ def fetch(target: Path = TARGET, *, testing: Path = TESTING) -> None:
                 )
             unpack(archive, package["take"], folder / ("testing" if package.get("for") == "tests" else "pages"))
         add_anywidget(folder / "pages")
-        replace(folder / "testing", testing)
-        replace(folder / "pages", target)
+        for made, place in ((folder / "testing", testing), (folder / "pages", target)):
+            if made.exists():
+                replace(made, place)
 
 
 def add_anywidget(folder: Path) -> None:

@@ -1,0 +1,129 @@
+"""The built book: strict, silent, complete, and nothing in it leads nowhere or elsewhere."""
+
+import ast
+import json
+import re
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import links
+import pytest
+from contents import ROOT, chapter_pages, toc_pages
+
+pytestmark = pytest.mark.book
+OWN_BYTES = 600_000  # of one page: text, data, pictures and our scripts, beside theme, MathJax and widget manager
+
+
+class Words(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.text, self.silent = [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self.silent += tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self.silent -= tag in ("script", "style")
+
+    def handle_data(self, data):
+        if not self.silent:
+            self.text.append(data)
+
+
+def words(path: Path) -> str:
+    parser = Words()
+    parser.feed(path.read_text())
+    return " ".join(" ".join(parser.text).split())
+
+
+def test_property_build_is_strict_and_silent(built):
+    assert built.status == 0, built.output
+    assert not re.search(r"warning|error|traceback", built.output, re.IGNORECASE), built.output
+
+
+@pytest.mark.parametrize("page", toc_pages())
+def test_property_every_page_of_the_contents_is_built(html, page):
+    assert (html / page).is_file()
+
+
+def test_property_every_link_and_anchor_resolves(html):
+    assert not [f"{page}: {address}" for page, address in links.broken(html)]
+
+
+def test_property_no_page_loads_from_another_host(html):
+    assert not [f"{page}: {address}" for page, address in links.external(html)]
+
+
+def test_limit_the_link_check_bites(tmp_path):
+    (tmp_path / "a.html").write_text('<a href="b.html#here">x</a><a href="#top">x</a><img src="gone.png">')
+    (tmp_path / "b.html").write_text('<p id="there"></p><script src="https://example.org/x.js"></script>')
+    assert {address for _, address in links.broken(tmp_path)} == {"b.html#here", "#top", "gone.png"}
+    assert [address for _, address in links.external(tmp_path)] == ["https://example.org/x.js"]
+
+
+def public_names() -> set[tuple[str, str]]:
+    """Every name in an ``__all__`` of the package, read from the source and not from the page's own generator."""
+    found = set()
+    for path in (ROOT / "pkg" / "weightlore").rglob("*.py"):
+        if path.parent.name == "kernel":  # runs at the start of a notebook's kernel; nobody imports it
+            continue
+        module = ".".join(path.relative_to(ROOT / "pkg").with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "__all__" for t in node.targets):
+                found |= {(module, name) for name in ast.literal_eval(node.value)}
+    return found
+
+
+def test_property_every_public_name_is_on_a_page_of_the_package(html):
+    anchors = set().union(*(links.read(path).anchors for path in (html / "book" / "api").glob("*.html")))
+    documented = {(anchor.split(".")[1], anchor.rpartition(".")[2]) for anchor in anchors if anchor.count(".") > 1}
+    missing = {(m, name) for m, name in public_names() if (m.split(".")[1], name) not in documented}
+    assert not missing
+
+
+def test_property_ledger_page_says_what_the_files_say(html):
+    text = words(html / "book" / "ledger.html")
+    for path in (ROOT / "book" / "ledger").glob("*.json"):
+        for row in json.loads(path.read_text())["rows"]:
+            assert f"claim-{path.stem}-{row['id']}".lower() in links.read(html / "book" / "ledger.html").anchors
+            numbers = [value for seed in row["values"].values() for value in seed.values()]
+            numbers += [row["mean"], *(row["interval"] or [])]
+            missing = [number for number in numbers if number is not None and f"{number:g}" not in text]
+            assert not missing, (row["id"], missing)
+            assert row["verdict"] in text
+
+
+def test_property_status_page_lists_every_notebook(html):
+    text = words(html / "book" / "status.html")
+    for page in chapter_pages():
+        assert Path(page).stem in text
+
+
+def test_property_glossary_has_forty_terms_that_can_be_linked(html):
+    terms = {anchor for anchor in links.read(html / "book" / "glossary.html").anchors if anchor.startswith("term-")}
+    assert len(terms) >= 40
+
+
+@pytest.mark.parametrize("page", chapter_pages())
+def test_property_page_has_few_bytes_of_its_own(html, page):
+    path = html / page
+    found = links.read(path)
+    own = [path, *((path.parent / unquote(address.partition("?")[0])).resolve() for address in found.resources)]
+    theirs = (html / "_static", html / "_sphinx_design_static")
+    weights = {file: file.stat().st_size for file in own if not any(file.is_relative_to(folder) for folder in theirs)}
+    assert sum(weights.values()) < OWN_BYTES, weights
+
+
+@pytest.mark.parametrize("page", chapter_pages())
+def test_property_launch_buttons_open_this_notebook(html, page):
+    addresses = [address for address in links.read(html / page).links if "//" in address]
+    notebook = page.removesuffix(".html") + ".ipynb"
+    assert f"https://mybinder.org/v2/gh/weightlore/weightlore/main?urlpath=lab/tree/{notebook}" in addresses
+    assert f"https://colab.research.google.com/github/weightlore/weightlore/blob/main/{notebook}" in addresses
+
+
+def test_property_nothing_of_others_is_committed():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    assert not [name for name in tracked if "vendor/" in name or name.endswith((".min.js", ".woff", ".woff2"))]
