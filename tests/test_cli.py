@@ -1,5 +1,6 @@
 """The command line: each command, each way in which it can fail, and that it starts without any extra."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import nbformat
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -277,6 +279,90 @@ def test_error_a_port_in_use_is_one_line(small_clone: Path, calls: list[list[str
 def test_property_lab_opens_the_tutorials(small_clone: Path, calls: list[list[str]]) -> None:
     assert weightlore("lab").exit_code == 0
     assert calls == [[sys.executable, "-m", "jupyterlab", str(small_clone / "tutorials"), f"in {small_clone}"]]
+
+
+# --- data ----------------------------------------------------------------------------------------------------------
+
+
+def idx(path: Path, values: np.ndarray) -> None:
+    """Write unsigned bytes as the originals of Fashion-MNIST are written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = bytes([0, 0, 8, values.ndim]) + b"".join(size.to_bytes(4, "big") for size in values.shape)
+    path.write_bytes(gzip.compress(head + values.astype(np.uint8).tobytes()))
+
+
+def test_property_data_list_names_every_set_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from weightlore.data import datasets
+
+    monkeypatch.setenv("WEIGHTLORE_DATA", str(tmp_path))
+    result = weightlore("data", "list")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [record.name for record in datasets()]
+    assert all("not fetched" in line and "license: " in line for line in lines)
+    first = datasets()[0]
+    for file in first.originals:
+        (tmp_path / file.keep).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file.keep).touch()
+    assert "not fetched" not in weightlore("data", "list").stdout.splitlines()[0]
+
+
+def test_property_fetch_says_what_it_got(monkeypatch: pytest.MonkeyPatch) -> None:
+    from weightlore import data
+
+    asked = []
+
+    def fetch(name: str, *, progress: bool) -> dict[str, range]:
+        asked.append((name, progress))
+        return {"train": range(5), "test": range(2)}
+
+    monkeypatch.setattr(data, "fetch", fetch)
+    result = weightlore("data", "fetch", "usps", "cifar10")
+    assert (result.exit_code, result.stdout) == (0, "usps: 5 in train, 2 in test\ncifar10: 5 in train, 2 in test\n")
+    assert asked == [("usps", True), ("cifar10", True)]
+    asked.clear()
+    assert weightlore("data", "fetch", "--all").exit_code == 0
+    assert [name for name, _ in asked] == [record.name for record in data.datasets()]
+
+
+def test_error_a_set_that_fails_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    from weightlore import data
+
+    def fetch(name: str, *, progress: bool) -> dict[str, range]:
+        if name == "usps":
+            raise DataError("half a file:\n run it again")
+        return {"all": range(3)}
+
+    monkeypatch.setattr(data, "fetch", fetch)
+    result = weightlore("data", "fetch", "usps", "cifar10")
+    assert result.exit_code == 1
+    assert result.stdout == "cifar10: 3 in all\n"
+    assert result.stderr == "usps: half a file: run it again\nError: not fetched: usps\n"
+
+
+def test_error_a_broken_mirror_is_told_by_the_real_fetcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTLORE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("WEIGHTLORE_DATA_MIRROR", str(tmp_path))
+    for part, count in (("train", 6), ("t10k", 2)):
+        idx(tmp_path / f"fashion-mnist/{part}-images-idx3-ubyte.gz", np.zeros((count, 28, 28)))
+        idx(tmp_path / f"fashion-mnist/{part}-labels-idx1-ubyte.gz", np.zeros(count))
+    result = weightlore("data", "fetch", "fashion-mnist")
+    assert result.exit_code == 1
+    assert "fashion-mnist from the mirror is not the pinned set" in result.stderr
+    assert len(result.stderr.splitlines()) == 2
+
+
+def test_error_an_unknown_set_is_answered_with_the_names() -> None:
+    result = weightlore("data", "fetch", "mnist-of-dreams")
+    assert result.exit_code == 1
+    assert "there is no set 'mnist-of-dreams'; the names are " in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("usps", "--all")])
+def test_error_fetch_wants_names_or_all(arguments: tuple[str, ...]) -> None:
+    result = weightlore("data", "fetch", *arguments)
+    assert result.exit_code == 2
+    assert "weightlore data list" in result.stderr
 
 
 # --- notebooks -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ extra is missing. An error of the package is one line and exit code 1, never a t
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -96,15 +95,7 @@ def doctor(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(found) | {"missing": found.extras()}, indent=2))
     else:
-        facts = ("version", "python", "system", "threads", "browser", "data", "mirror", "clone")
-        rows = [(name, str(getattr(found, name) or "none")) for name in facts]
-        rows += [
-            (lib.name, f"{lib.version or lib.state} (needs {lib.wanted})") for lib in found.libraries if not lib.extra
-        ]
-        for extra, missing in found.extras().items():
-            command = f'{", ".join(missing)} missing: pip install "weightlore[{extra}]"'
-            rows.append((f"[{extra}]", command if missing else "complete"))
-        _echo_table(rows)
+        _echo_table(found.rows())
         for problem in found.problems:
             click.secho(problem, fg="red", err=True)
     sys.exit(1 if found.problems else 0)
@@ -140,29 +131,44 @@ def data() -> None:
 
 @data.command("list")
 def data_list() -> None:
-    """List the data sets that can be fetched."""
-    from weightlore.data import datasets
+    """List the data sets that can be fetched, their licenses, and which are kept already."""
+    from weightlore.data import data_folder, datasets
 
-    _echo_table([(record.name, record.title) for record in datasets()])
+    folder, records = data_folder(), datasets()
+    width = max(len(record.title) for record in records)
+    rows = []
+    for record in records:
+        kept = "kept" if all((folder / file.keep).is_file() for file in record.originals) else "not fetched"
+        state = kept if record.tried else f"{kept}, source untried"
+        rows.append((record.name, f"{record.title:<{width}}  {state}; license: {record.license}"))
+    _echo_table(rows)
 
 
 @data.command("fetch")
 @click.argument("names", nargs=-1, metavar="NAME...")
-@click.option("--all", "everything", is_flag=True, help="Fetch every set of the list.")
+@click.option("--all", "everything", is_flag=True, help="Fetch every set of the list; a set that fails stops no other.")
 def data_fetch(names: tuple[str, ...], everything: bool) -> None:
     """Fetch data sets by name, check them against their pinned checksums and keep them.
 
     WEIGHTLORE_DATA names the folder they are kept in; WEIGHTLORE_DATA_MIRROR one that stands in for the network.
     """
-    from tqdm import tqdm
-
     from weightlore.data import datasets, fetch
 
     if bool(names) == everything:
         raise click.UsageError("Name the sets to fetch, or say --all; `weightlore data list` knows the names.")
-    for name in tqdm([record.name for record in datasets()] if everything else names, unit="set"):
-        splits = fetch(name)
-        tqdm.write(f"{name}: " + ", ".join(f"{len(split)} {part}" for part, split in splits.items()))
+    failed = []
+    for name in [record.name for record in datasets()] if everything else names:
+        try:
+            parts = fetch(name, progress=True)
+        except (OSError, ValueError) as error:
+            if not _is_ours(error):
+                raise
+            failed.append(name)
+            click.echo(f"{name}: {_say(error)}", err=True)
+        else:
+            click.echo(f"{name}: " + ", ".join(f"{len(part)} in {title}" for title, part in parts.items()))
+    if failed:
+        raise click.ClickException(f"not fetched: {', '.join(failed)}")
 
 
 @main.group()
@@ -236,8 +242,7 @@ def _serve(pages: Path, port: int) -> None:
             click.echo("Ended.")
 
 
-def _echo_table(rows: Iterable[tuple[str, str]]) -> None:
-    rows = list(rows)
-    width = max((len(name) for name, _ in rows), default=0)
+def _echo_table(rows: list[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in rows)
     for name, text in rows:
         click.echo(f"{name:<{width}}  {text}")

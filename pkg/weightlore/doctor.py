@@ -87,6 +87,18 @@ class Diagnosis:
             name: tuple(lib.name for lib in self.libraries if lib.extra == name and lib.state != "ok") for name in names
         }
 
+    def rows(self) -> list[tuple[str, str]]:
+        """What to tell a person: the facts, what is always needed, then extra by extra what to install."""
+        facts = ("version", "python", "system", "threads", "browser", "data", "mirror", "clone")
+        rows = [(name, str(getattr(self, name) or "none")) for name in facts]
+        rows += [
+            (lib.name, f"{lib.version or lib.state} (needs {lib.wanted})") for lib in self.libraries if not lib.extra
+        ]
+        for extra, missing in self.extras().items():
+            command = f'{", ".join(missing)} missing: pip install "weightlore[{extra}]"'
+            rows.append((f"[{extra}]", command if missing else "complete"))
+        return rows
+
 
 def diagnose() -> Diagnosis:
     """Look at the interpreter, the libraries, the browser and the data folders, and change nothing.
@@ -104,7 +116,7 @@ def diagnose() -> Diagnosis:
         system=f"{platform.system()} {platform.machine()}",
         threads=threads,
         browser=None if browser is None else str(browser),
-        data=str(folder),
+        data=folder,
         mirror=mirror,
         clone=None if root is None else str(root),
         libraries=found,
@@ -181,15 +193,12 @@ def _threads() -> str:
     return f"{torch.get_num_threads()} of {os.cpu_count()}, {torch.backends.cpu.get_cpu_capability()}{device}"
 
 
-def _data_folder() -> Path:
-    chosen = os.environ.get("WEIGHTLORE_DATA")
-    if chosen:
-        return Path(chosen)
+def _data_folder() -> str:
     try:
-        import pooch
-    except ImportError:
-        return Path("unknown until pooch is installed")
-    return Path(pooch.os_cache("weightlore"))
+        from weightlore.data import data_folder
+    except (ImportError, OSError) as error:
+        return f"unknown: {error}"
+    return str(data_folder())
 
 
 def _problems(found: tuple[Library, ...], threads: str, mirror: str | None) -> list[str]:
