@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weightlore.errors import ParameterError
-from weightlore.teaching.exercises.general import as_numbers, close, general
+from weightlore.teaching.exercises.general import close, general, ill_formed
 
 __all__ = ["Diagnosis", "Exercise", "Reply", "check", "exercises"]
 
@@ -146,8 +146,8 @@ def exercises(chapter: str) -> tuple[Exercise, ...]:
     chapters = [name for name in chapters if name not in ("checker", "general")]
     if chapter not in chapters:
         raise ParameterError(f"no chapter {chapter!r} has exercises, there are {chapters}")
-    found: tuple[Exercise, ...] = importlib.import_module(f"{__package__}.{chapter}").EXERCISES
-    return found
+    names = vars(importlib.import_module(f"{__package__}.{chapter}"))
+    return tuple(thing for thing in names.values() if isinstance(thing, Exercise))
 
 
 def _find(exercise_id: str) -> Exercise:
@@ -162,14 +162,13 @@ def _judged(exercise: Exercise, answer: Any) -> tuple[str, str]:
     inputs = exercise.inputs()
     if inputs and not callable(answer):
         return "no function", f"The answer is a function here; yours is a {type(answer).__name__}. {exercise.prompt}"
-    if exercise.accept is not None:
-        if exercise.accept(answer):
-            return "right", ""
-        return _particular(exercise, answer, [], inputs) or ("", "")
-    if not inputs and (trouble := as_numbers(answer)[1]):
-        return trouble
     found = [answer(*arguments) for arguments in inputs] if inputs else [answer]
     expected = [exercise.reference(*arguments) for arguments in inputs or [()]]
+    if not inputs and (trouble := ill_formed(answer, expected[0], exercise.tolerance)):
+        return trouble
+    if exercise.accept is not None:
+        right = exercise.accept(answer)
+        return ("right", "") if right else _particular(exercise, answer, found, inputs) or ("", "")
     if all(close(a, b, exercise.tolerance) for a, b in zip(found, expected, strict=True)):
         return "right", ""
     return _particular(exercise, answer, found, inputs) or general(found, expected, exercise.tolerance) or ("", "")

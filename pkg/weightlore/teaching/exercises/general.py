@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_numbers", "close", "general"]
+__all__ = ["as_numbers", "close", "general", "ill_formed"]
 
 Said = tuple[str, str]
 NEAR = 0.05  # relative: an answer so near is probably rounded
@@ -65,13 +65,25 @@ def general(found: Sequence[Any], expected: Sequence[Any], tolerance: float) -> 
 
     Source: ours
     """
-    pairs = [(as_numbers(a), as_numbers(b)[0]) for a, b in zip(found, expected, strict=True)]
-    for (a, trouble), b in pairs:
-        if trouble or a.shape != b.shape:
-            return trouble or _shape(a, b, tolerance)
-    a = np.concatenate([pair[0][0].ravel() for pair in pairs])
-    b = np.concatenate([pair[1].ravel() for pair in pairs])
+    for one, other in zip(found, expected, strict=True):
+        if said := ill_formed(one, other, tolerance):
+            return said
+    a, b = (np.concatenate([as_numbers(x)[0].ravel() for x in answers]) for answers in (found, expected))
     return _values(a, b, tolerance)
+
+
+def ill_formed(found: Any, expected: Any, tolerance: float) -> Said | None:
+    """Return what is to be said of an answer that is no numbers, or numbers in another shape.
+
+    Args:
+        found: an answer.
+        expected: the right one.
+        tolerance: as in ``close``.
+
+    Source: ours
+    """
+    (a, trouble), b = as_numbers(found), as_numbers(expected)[0]
+    return trouble or (None if a.shape == b.shape else _shape(a, b, tolerance))
 
 
 def _shape(a: np.ndarray, b: np.ndarray, tolerance: float) -> Said:
