@@ -218,7 +218,8 @@ def table(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Source: ours
     """
     with reading(path, "a table of numbers"):
-        numbers = np.loadtxt(path, dtype=np.float64, ndmin=2)
+        lines = _lines(path.read_bytes())
+        numbers = np.loadtxt(lines, dtype=np.float64, ndmin=2) if any(lines) else np.empty((0, 0))
         if not np.isfinite(numbers).all() or numbers.shape[1] < 2:
             raise ValueError(f"finite numbers in two columns or more were expected, got shape {numbers.shape}")
         return numbers[:, :-1], numbers[:, -1:]
