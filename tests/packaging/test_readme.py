@@ -48,7 +48,7 @@ def test_oracle_the_example_prints_what_stands_below_it() -> None:
 
 def test_limit_a_tampered_example_is_found() -> None:
     (example,), (shown,) = blocks(README, "python"), blocks(README, "text")
-    assert run_example(example.replace("epsilon=1.0", "epsilon=1.5")).stdout != shown
+    assert run_example(example.replace("epsilon=0.8", "epsilon=1.2")).stdout != shown
 
 
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
