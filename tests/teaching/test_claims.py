@@ -160,6 +160,8 @@ def test_property_a_version_sees_what_measures_and_not_how_it_is_written(monkeyp
     assert version(claim()) == before
     monkeypatch.setitem(globals(), "_number", lambda seed: 0.0)
     assert version(claim()) != before, "a function of the same module that it calls"
+    monkeypatch.setitem(globals(), "_number", functools.cache(lambda seed: 0.0))
+    assert version(claim()) != before, "also a cached one"
     one, two = (version(claim(measure=functools.partial(scaled, factor=f))) for f in (1.0, 2.0))
     assert one != two, "what a partial binds"
 

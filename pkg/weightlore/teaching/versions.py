@@ -46,7 +46,7 @@ def _collect(function: Any, sources: dict[str, str]) -> None:
         return
     sources[name] = _plain(inspect.getsource(function))
     for used in _names(function.__code__) if hasattr(function, "__code__") else ():
-        found = function.__globals__.get(used)
+        found = inspect.unwrap(function.__globals__.get(used))  # a cached function is a function
         if inspect.isfunction(found) and found.__module__ == function.__module__:
             _collect(found, sources)
         elif isinstance(found, int | float | str | tuple):
