@@ -14,13 +14,18 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection, PolyCollection, QuadMesh
-from matplotlib.container import BarContainer, ErrorbarContainer
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from weightlore.errors import ParameterError
+from weightlore.errors import MissingExtra, ParameterError
+
+try:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection, PolyCollection, QuadMesh
+    from matplotlib.container import BarContainer, ErrorbarContainer
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+except ImportError as error:  # pragma: no cover - tested in a child process
+    raise MissingExtra("matplotlib", "book") from error
+
 from weightlore.teaching.figures.knob import number
 
 __all__ = ["Description", "describe", "describe_pictures"]

@@ -22,7 +22,7 @@ from weightlore.errors import MissingExtra, ParameterError
 try:
     import matplotlib as mpl
     from cycler import cycler
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import Colormap, LinearSegmentedColormap
 except ImportError as error:  # pragma: no cover - tested in a child process
     raise MissingExtra("matplotlib", "book") from error
 
@@ -97,7 +97,7 @@ class Palette:
             raise ParameterError(f"no series is called {name!r}; the names are {', '.join(self.names)}")
         return self.light.series[self.names.index(name)]
 
-    def colormap(self, name: str) -> LinearSegmentedColormap:
+    def colormap(self, name: str) -> Colormap:
         """Return a matplotlib color map: ``sequential``, ``diverging`` (zero in the middle) or ``gray``.
 
         Args:
@@ -111,8 +111,7 @@ class Palette:
         if name not in self.maps:
             raise ParameterError(f"no color map is called {name!r}; the maps are {', '.join(self.maps)}")
         colormap = LinearSegmentedColormap.from_list(f"weightlore_{name}", list(self.maps[name]), N=256)
-        colormap.set_bad(self.light.grid)
-        return colormap
+        return colormap.with_extremes(bad=self.light.grid)
 
     def rgb(self, name: str) -> np.ndarray:
         """Return the 256 colors of a map, shape (256, 3), uint8.

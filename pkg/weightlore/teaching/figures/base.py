@@ -22,12 +22,11 @@ from weightlore.teaching.style import css_variables
 try:
     import anywidget
     import traitlets as t
+    from matplotlib.figure import Figure
 except ImportError as error:  # pragma: no cover - tested in a child process
-    raise MissingExtra("anywidget", "book") from error
+    raise MissingExtra((error.name or "anywidget").split(".")[0], "book") from error
 
-from matplotlib.figure import Figure
-
-__all__ = ["KnobFigure", "Knobs", "picture_context", "png_bytes"]
+__all__ = ["Figure", "KnobFigure", "Knobs", "picture_context", "png_bytes"]
 
 _HERE = Path(__file__).parent
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from weightlore.errors import ParameterError
-from weightlore.teaching.figures.base import KnobFigure, Knobs, at_places, flat_notes, module, over_knobs
+from weightlore.teaching.figures.base import Figure, KnobFigure, Knobs, at_places, flat_notes, module, over_knobs
 from weightlore.teaching.figures.knob import Knob, as_knobs
 from weightlore.teaching.figures.packing import Bits, Packer, as_array
 from weightlore.teaching.style import palette

@@ -37,7 +37,7 @@ function reader(b, buf, knobs) {
 function slider(parent, label, shown, get, set, cls) { // a native input with its name, its value in words and room for a finger
   const row = add(parent, "label", { class: "wl-knob" });
   add(row, "span", {}, label);
-  const out = add(row, "output");
+  const out = add(row, "b", { "aria-hidden": "true" }); // the input says it itself
   const r = add(row, "input", { type: "range", min: 0, max: shown.length - 1, step: 1, class: cls, "data-lm-suppress-shortcuts": "true", "aria-label": label });
   r.addEventListener("input", () => set(Number(r.value)));
   const sync = () => { const i = get(); r.value = i; out.textContent = shown[i]; r.setAttribute("aria-valuetext", shown[i]); };

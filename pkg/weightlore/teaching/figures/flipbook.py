@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 from weightlore.errors import ParameterError
-from weightlore.teaching.figures.base import KnobFigure, Knobs, flat_notes, module, png_bytes
+from weightlore.teaching.figures.base import Figure, KnobFigure, Knobs, flat_notes, module, png_bytes
 from weightlore.teaching.figures.knob import Knob, as_knobs
 from weightlore.teaching.figures.packing import Packer
 
@@ -127,7 +125,7 @@ class Flipbook(KnobFigure):
             figure.set_size_inches(self.spec["frames"][0]["w"] / 100, self.spec["frames"][0]["h"] / 100)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set_axis_off()
-        image: AxesImage = axes.imshow(pixels, interpolation="nearest", aspect="auto")
+        image = axes.imshow(pixels, interpolation="nearest", aspect="auto")
         image.set_gid("frame")
         return figure
 

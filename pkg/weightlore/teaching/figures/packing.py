@@ -60,8 +60,9 @@ def _coded(array: np.ndarray, bits: Bits) -> tuple[np.ndarray, float, float]:
     elif bits == 32:
         return array.astype(_CODES[32]), 0.0, 1.0
     else:
-        scale = (high - low) / (2**bits - 2) or 1.0
-    codes = np.where(np.isnan(array), 2**bits - 1, np.round((np.nan_to_num(array, nan=low) - low) / scale))
+        scale = (high - low) / (2**bits - 2)  # 0 where all values are equal: they travel exactly
+    steps = np.round((np.nan_to_num(array, nan=low) - low) / (scale or 1.0))
+    codes = np.where(np.isnan(array), 2**bits - 1, steps)
     return codes.astype(_CODES[bits]), low, scale
 
 
