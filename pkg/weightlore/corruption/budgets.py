@@ -218,11 +218,11 @@ def _largest(magnitude: Tensor, n: int) -> Tensor:
         return torch.arange(n, device=magnitude.device)
     values, indices = torch.topk(magnitude, n, sorted=False)
     threshold = values.amin()
-    tie = magnitude == threshold
-    above = indices[values > threshold]
-    if int(torch.count_nonzero(tie)) == n - len(above):
+    above, tie = values > threshold, magnitude == threshold
+    room = n - int(torch.count_nonzero(above))
+    if int(torch.count_nonzero(tie)) == room:
         return indices
-    return torch.cat([above, tie.nonzero().squeeze(1)[: n - len(above)]])
+    return torch.cat([indices[above], tie.nonzero().squeeze(1)[:room]])
 
 
 def _require_gradient(what: str, vector: Tensor) -> float:
