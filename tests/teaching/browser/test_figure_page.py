@@ -60,6 +60,11 @@ def book():
     return Flipbook(frames, {"shade": [0, 90, 200]}, title="Gray", words=["black", "dark", "bright"])
 
 
+def unfold(page):
+    page.get_by_text("Data", exact=True).click()
+    page.locator(".wl-data tbody tr").first.wait_for()
+
+
 def d(page):
     return page.locator("path.wl-curve").first.get_attribute("d")
 
@@ -144,7 +149,7 @@ def test_property_dragging_reads_along_and_letting_go_ends_it(show):
 
 def test_property_data_table_follows_the_knob(show):
     page = show(falling())
-    page.get_by_text("Data", exact=True).click()
+    unfold(page)
     rows = page.locator(".wl-data tbody tr")
     assert rows.count() == len(X)
     assert page.locator(".wl-data thead th").all_inner_texts() == [
@@ -175,7 +180,7 @@ def test_property_python_moves_the_page_and_leaving_stops_listening(show):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_property_all_text_is_readable_in_both_themes(show, make, theme):
     page = show(make(), theme=theme)
-    page.get_by_text("Data", exact=True).click()
+    unfold(page)
     found = page.evaluate(CONTRASTS)
     assert len(found) > 10
     dim = {name: (ink, ground) for name, ink, ground in found if contrast(ink, ground) < 4.5}
@@ -194,7 +199,7 @@ def test_property_a_page_that_turns_dark_takes_the_figure_along(show):
 @pytest.mark.parametrize("width", [320, 700])
 def test_property_fits_a_phone_and_a_finger(show, make, width):
     page = show(make(), width=width)
-    page.get_by_text("Data", exact=True).click()
+    unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for box in [e.bounding_box() for e in page.locator("input[type=range], summary").all()]:
         assert box["height"] >= 24
@@ -280,7 +285,7 @@ def test_property_flipbook_turns_and_says_what_is_seen(show):
         )
         == 200
     )
-    page.get_by_text("Data", exact=True).click()
+    unfold(page)
     assert page.locator(".wl-data tbody tr").all_inner_texts() == ["0\tblack", "90\tdark", "200\tbright"]
 
 
