@@ -6,6 +6,8 @@ The names of the sub-package, one line each.
 from weightlore.corruption.attacks import ascent as ascent
 from weightlore.corruption.attacks import project as project
 from weightlore.corruption.attacks import projected_ascent as projected_ascent
+from weightlore.corruption.averaging import Path as Path
+from weightlore.corruption.averaging import averaged_step as averaged_step
 from weightlore.corruption.bounds import ErrorBound as ErrorBound
 from weightlore.corruption.bounds import QuadraticOptimum as QuadraticOptimum
 from weightlore.corruption.bounds import curvature as curvature
@@ -37,5 +39,13 @@ from weightlore.corruption.moments import expected_change as expected_change
 from weightlore.corruption.moments import mean_square as mean_square
 from weightlore.corruption.moments import random_efficiency as random_efficiency
 from weightlore.corruption.moments import trace_estimate as trace_estimate
+from weightlore.corruption.resistance import ResistantGradients as ResistantGradients
+from weightlore.corruption.resistance import fit_resistant as fit_resistant
+from weightlore.corruption.resistance import resistant_gradients as resistant_gradients
+from weightlore.corruption.resistance import resistant_step as resistant_step
+from weightlore.corruption.sharpness import asam_step as asam_step
+from weightlore.corruption.sharpness import awp_step as awp_step
+from weightlore.corruption.sharpness import rescale as rescale
+from weightlore.corruption.sharpness import sam_step as sam_step
 from weightlore.corruption.trials import Trials as Trials
 from weightlore.corruption.trials import random_trials as random_trials
