@@ -68,7 +68,7 @@ class Chain(nn.Module):
         entries: for each layer what happens to its input, an average pooling or nothing (``nn.Identity()``).
         norms: for each layer a normalization, or nothing.
         pools: for each layer an average pooling before the non-linearity, or nothing.
-        dropout: share of the activations that training drops after each non-linearity, in [0, 1).
+        dropout: for each layer the share of its activations that training drops, in [0, 1).
 
     Source: ours
     """
@@ -82,7 +82,7 @@ class Chain(nn.Module):
         entries: Sequence[nn.Module] | None = None,
         norms: Sequence[nn.Module] | None = None,
         pools: Sequence[nn.Module] | None = None,
-        dropout: float = 0.0,
+        dropout: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         count = range(len(layers))
@@ -91,7 +91,7 @@ class Chain(nn.Module):
         self.entries = nn.ModuleList(entries or [nn.Identity() for _ in count])
         self.norms = nn.ModuleList(norms or [nn.Identity() for _ in count])
         self.pools = nn.ModuleList(pools or [nn.Identity() for _ in count])
-        self.nonlinear = nn.ModuleList(_relu(dropout) for _ in count)
+        self.nonlinear = nn.ModuleList(_relu(share) for share in dropout or [0.0 for _ in count])
         self.readout = readout
 
     @property
@@ -147,7 +147,7 @@ class Chain(nn.Module):
                 f"the network reads batches of shape (N, {', '.join(map(str, self.inputs))}), also flattened, "
                 f"got shape {tuple(x.shape)}; a single example x goes in as x[None]"
             )
-        return x.reshape(-1, *self.inputs)
+        return x if x.shape[1:] == self.inputs else x.reshape(len(x), *self.inputs)
 
 
 def _relu(dropout: float) -> nn.Module:
@@ -160,6 +160,7 @@ def built(
     generator: torch.Generator,
     dtype: torch.dtype,
     fan: Literal["in", "out"] = "in",
+    linear_spread: float | None = None,
 ) -> Model:
     """Return a module whose parameters are drawn from the generator alone.
 
@@ -168,7 +169,6 @@ def built(
 
         convolution and linear   normal, mean 0, variance 2 / fan   (1 / fan_in for the readout: no ReLU follows)
         embedding                normal, mean 0, variance 1; the row of padding is zero
-        gates of recurrent nets  uniform in +-1 / sqrt(hidden size)
         biases 0, gains 1
 
     Args:
@@ -177,6 +177,7 @@ def built(
         dtype: floating dtype of the parameters.
         fan: whether the variance counts the inputs of a unit, which keeps the size of the activations, or its outputs,
             which keeps the size of the gradients.
+        linear_spread: standard deviation for fully connected layers instead, readout included.
 
     Raises:
         ParameterError: if the dtype is not floating.
@@ -189,25 +190,23 @@ def built(
         model = make().to(dtype)
     with torch.no_grad():
         for name, module in model.named_modules():
-            _initialize(module, name == "readout", generator, fan)
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                told = linear_spread if isinstance(module, nn.Linear) else None
+                _draw(module.weight, told or _spread(module.weight, name == "readout", fan), generator)
+                if module.bias is not None:
+                    module.bias.zero_()
+            if isinstance(module, nn.Embedding):
+                _draw(module.weight, 1.0, generator)
+                if module.padding_idx is not None:
+                    module.weight[module.padding_idx] = 0.0
     return model
 
 
-def _initialize(module: nn.Module, readout: bool, generator: torch.Generator, fan: Literal["in", "out"]) -> None:
-    if isinstance(module, nn.Linear | nn.Conv2d):
-        spread = 1 / module.weight[0].numel() if readout else 2 / _fan(module.weight, fan)
-        _draw(module.weight, spread**0.5, generator)
-        if module.bias is not None:
-            module.bias.zero_()
-    if isinstance(module, nn.Embedding):
-        _draw(module.weight, 1.0, generator)
-        if module.padding_idx is not None:
-            module.weight[module.padding_idx] = 0.0
-
-
-def _fan(weight: Tensor, fan: Literal["in", "out"]) -> int:
-    """Return how many inputs a unit of a weight of shape (out, in, ...) has, or how many outputs an input reaches."""
-    return weight[0].numel() if fan == "in" else weight[:, 0].numel()
+def _spread(weight: Tensor, readout: bool, fan: Literal["in", "out"]) -> float:
+    """Return the standard deviation for a weight of shape (out, in, ...)."""
+    if readout:
+        return weight[0].numel() ** -0.5
+    return (2 / (weight[0] if fan == "in" else weight[:, 0]).numel()) ** 0.5
 
 
 def _draw(parameter: Tensor, spread: float, generator: torch.Generator) -> None:
