@@ -86,7 +86,7 @@ def _ascend(gradient_at: Callable[[Tensor], Tensor], a: Tensor, budget: Budget, 
     unit = replace(budget, epsilon=1.0)
     for _ in range(steps):
         # Departs from the paper: the direction is that of the n largest entries, not of all. A step along all of them
-        # loses most of its length when few are kept (and for p = inf all of them tie), so it never reaches the boundary.
+        # loses most of its length where few are kept (for p = inf all tie), and never reaches the boundary.
         direction = closed_form(gradient_at(a), unit).vector
         a = project(a + OVERSHOOT * budget.epsilon / steps * direction, budget)
         yield a
