@@ -160,6 +160,6 @@ def test_limit_a_tampered_environment_is_found(
 
 
 def test_limit_a_new_dependency_is_missed_everywhere(project: str, lock: str, environment: str) -> None:
-    more = project.replace('  "click>=8.1",', '  "newcomer>=1",\n  "click>=8.1",')
+    more = project.replace('  "click>=', '  "newcomer>=1",\n  "click>=')
     assert lock_complaints(more, lock) == ["newcomer is not in the lock; run `make lock`"]
     assert environment_complaints(more, environment) == ["newcomer is missing"]
