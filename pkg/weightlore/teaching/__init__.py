@@ -3,6 +3,8 @@
 from weightlore.teaching.budgets import budget as budget
 from weightlore.teaching.claims import Claim as Claim
 from weightlore.teaching.comparison import compare as compare
+from weightlore.teaching.cover import draw_cover as draw_cover
+from weightlore.teaching.cover import draw_logo as draw_logo
 from weightlore.teaching.describe import Description as Description
 from weightlore.teaching.describe import describe as describe
 from weightlore.teaching.exercises import check as check
@@ -14,5 +16,7 @@ from weightlore.teaching.ledgers import ledger as ledger
 from weightlore.teaching.notebooks import canonical as canonical
 from weightlore.teaching.notebooks import execute as execute
 from weightlore.teaching.notebooks import freeze as freeze
+from weightlore.teaching.strip import Strip as Strip
+from weightlore.teaching.strip import strip as strip
 from weightlore.teaching.style import palette as palette
 from weightlore.teaching.style import use_style as use_style
