@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.data import Split
-from weightlore.errors import ParameterError
+from weightlore.errors import ParameterError, require_finite
 from weightlore.parameters import Group, call, flatten
 
 __all__ = ["Loss", "Measurement", "at_rest", "hessian_vector", "loss_gradient", "measure"]
@@ -104,7 +104,7 @@ def loss_gradient(
         The gradient, shape (P,), loss units per parameter unit.
 
     Raises:
-        ParameterError: as ``measure``.
+        ParameterError: as ``measure``; also if the gradient is not finite, as that of a diverged model.
 
     Source: ours
     """
@@ -115,7 +115,7 @@ def loss_gradient(
             leaf = theta.clone().requires_grad_()
             value = _scalar(loss(call(model, leaf, batch.x, group), batch.y))
             gradient += _derivative(value, leaf) * (len(batch) / len(data))
-    return gradient
+    return require_finite("the gradient", gradient)
 
 
 def hessian_vector(
