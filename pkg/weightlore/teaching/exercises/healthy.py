@@ -1,6 +1,7 @@
 """The exercises of the chapter on the healthy network: counting, symmetries, and how far a random direction leads."""
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from weightlore.corruption import Budget, random_trials
 from weightlore.data import digits
+from weightlore.errors import ParameterError
 from weightlore.networks import healthy
 from weightlore.parameters import call, flatten, layout
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
@@ -36,7 +38,7 @@ def _same_function(theta: Tensor) -> bool:
 def _vector(answer: object) -> Tensor:
     numbers, trouble = as_numbers(answer)
     if trouble or numbers.shape != _theta().shape:
-        raise ValueError(f"theta is one vector of {len(_theta())} numbers, got shape {numbers.shape}")
+        raise ParameterError(f"theta is one vector of {len(_theta())} numbers, got shape {numbers.shape}")
     return torch.from_numpy(numbers)
 
 
@@ -150,8 +152,7 @@ def _rescaled(theta: Tensor, c: float, weight: int = 1, bias: int = 1, after: in
     return layout(healthy()).join(parts)
 
 
-def _rescales(answer: object) -> bool:
-    assert callable(answer)
+def _rescales(answer: Callable[..., Tensor]) -> bool:
     new = [_vector(answer(*arguments)) for arguments in _rescalings()]
     return all(_same_function(theta) and not torch.allclose(theta, _theta()) for theta in new)
 

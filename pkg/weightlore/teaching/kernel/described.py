@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+__all__ = ["start"]
+
 
 def start() -> None:
     """Ask IPython to describe every matplotlib figure it shows, and to report the peak memory at the end.

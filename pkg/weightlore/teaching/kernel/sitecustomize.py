@@ -8,6 +8,8 @@ import ipaddress
 import socket
 from typing import Any
 
+__all__ = ["allowed", "block"]
+
 
 def allowed(host: object) -> bool:
     """Return whether a host is this machine: a loopback address or one of its names.

@@ -1,0 +1,107 @@
+"""Contract 12: bad input is an error that says what to do; what the caller gave is left as it was."""
+
+import copy
+import math
+
+import pytest
+import torch
+from tests.contracts import house
+from tests.contracts.files import modules
+
+from weightlore.corruption import Budget, closed_form, error_bound, first_order_gain, loss_gradient, projected_ascent
+from weightlore.corruption import random as draw
+from weightlore.data import Split, digits, shift
+from weightlore.errors import ParameterError
+from weightlore.networks import healthy, mlp
+from weightlore.parameters import call, flatten, layout, replaced
+from weightlore.training import evaluate, fit
+
+
+@pytest.mark.parametrize("path", modules())
+def test_property_errors_are_ours(path):
+    assert house.other_errors(path, modules()[path]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(x):\n    assert x > 0",
+        "def f(x):\n    raise ValueError('x must be positive, got ' + str(x))",
+        "def f(x):\n    raise ParameterError('bad x')",
+        "def f(x):\n    raise Exception(x)",
+    ],
+)
+def test_property_an_error_that_says_nothing_is_found(text):
+    assert house.other_errors("x.py", text)
+
+
+def test_limit_an_error_that_is_turned_into_ours_passes():
+    text = "def f(p):\n    with reading(p, 'a table'):\n        raise ValueError('two columns were expected')"
+    assert house.other_errors("x.py", text) == []
+
+
+NAN, SMALL = float("nan"), digits("validation")[:16]
+
+
+def broken() -> torch.nn.Module:
+    model = mlp((64, 4, 10), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        next(model.parameters())[0, 0] = NAN
+    return model
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def poisoned() -> Split:
+    x = SMALL.x.clone()
+    x[0, 0] = math.inf
+    return Split(x, SMALL.y)
+
+
+BAD = {
+    "closed_form of NaN": lambda: closed_form(torch.tensor([1.0, NAN]), Budget(1.0)),
+    "closed_form of infinity": lambda: closed_form(torch.tensor([1.0, math.inf]), Budget(1.0)),
+    "first_order_gain of NaN": lambda: first_order_gain(torch.tensor([NAN]), Budget(1.0)),
+    "error_bound of NaN": lambda: error_bound(torch.tensor([NAN, 1.0]), Budget(1.0), smoothness=1.0),
+    "budget below zero": lambda: Budget(-1.0),
+    "budget of NaN": lambda: Budget(NAN),
+    "norm below one": lambda: Budget(1.0, p=0.5),
+    "no parameter": lambda: Budget(1.0, n=0),
+    "draw of nothing": lambda: draw(0, Budget(1.0), generator=generator()),
+    "gradient of a broken model": lambda: loss_gradient(broken(), SMALL),
+    "ascent on a broken model": lambda: projected_ascent(broken(), SMALL, Budget(1.0), steps=2),
+    "gradient on infinite data": lambda: loss_gradient(healthy(), poisoned()),
+    "fit on infinite data": lambda: fit(mlp((64, 4, 10), generator=generator()), poisoned(), generator=generator()),
+    "evaluate on infinite data": lambda: evaluate(healthy(), poisoned()),
+    "shift of NaN": lambda: shift(torch.full((1, 64), NAN), "blur", 1),
+    "empty group": lambda: layout(healthy(), "nothing"),
+    "theta of another length": lambda: call(healthy(), torch.zeros(3), SMALL.x),
+    "unknown split": lambda: digits("training"),
+    "unknown network": lambda: healthy("resnet"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_error_bad_input_never_gives_a_silent_result(name):
+    with pytest.raises(ParameterError) as caught:
+        BAD[name]()
+    assert len(str(caught.value)) > 30, "says what was expected and what came"
+
+
+def test_property_nothing_of_the_caller_is_changed_not_even_by_a_failure():
+    model = mlp((64, 4, 10), generator=generator()).train()
+    data, before = Split(SMALL.x.clone(), SMALL.y.clone()), copy.deepcopy(model.state_dict())
+    theta = flatten(model)
+    with pytest.raises(RuntimeError, match="on purpose"), replaced(model, theta + 1):
+        raise RuntimeError("on purpose")
+    projected_ascent(model, data, Budget(0.5), steps=2)
+    loss_gradient(model, data)
+    evaluate(model, data)
+    with pytest.raises(ParameterError):
+        call(model, theta[:-1], data.x)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(data.x, SMALL.x)

@@ -1,0 +1,137 @@
+"""Contract 3: chance comes from the caller's generator alone, and leaves everything else as it was."""
+
+import importlib
+import inspect
+import random
+
+import numpy as np
+import pytest
+import torch
+from tests.contracts import house
+from tests.contracts.files import package
+
+from weightlore import corruption, data, networks, training
+from weightlore.corruption import Budget
+from weightlore.data import Split, digits
+from weightlore.networks import mlp
+
+EXEMPT = {
+    "pkg/weightlore/data/folds.py: np.random.RandomState": "draws the published splits again, with a state of its own"
+}
+
+
+@pytest.mark.parametrize("path", package())
+def test_property_every_draw_names_its_generator(path):
+    found = house.hidden_randomness(path, package()[path])
+    assert [line for line in found if not line.startswith(tuple(EXEMPT))] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import random",
+        "from numpy.random import default_rng",
+        "torch.manual_seed(0)",
+        "np.random.seed(0)",
+        "np.random.default_rng(0).normal()",
+        "torch.randn(3)",
+        "torch.randperm(3, device='cpu')",
+        "x.normal_()",
+        "torch.rand_like(x)",
+        "torch.set_rng_state(state)",
+        "torch.random.manual_seed(0)",
+    ],
+)
+def test_property_hidden_chance_is_found(text):
+    assert house.hidden_randomness("pkg/weightlore/x.py", text)
+
+
+def test_limit_explicit_chance_passes():
+    good = "torch.randn(3, generator=g)\nx.normal_(generator=g)\nrandom(3, budget, generator=g)\nmodel.requires_grad_()"
+    assert house.hidden_randomness("pkg/weightlore/x.py", good) == []
+    fork = "old = torch.get_rng_state()\ntorch.set_rng_state(new)\ntorch.set_rng_state(old)"
+    assert house.hidden_randomness("pkg/weightlore/x.py", fork) == []
+
+
+def small() -> tuple[torch.nn.Module, Split]:
+    return mlp((64, 4, 10), generator=torch.Generator().manual_seed(5)), digits("validation")[:32]
+
+
+def parameters(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def fitted(generator):
+    model, batch = small()
+    training.fit(model, batch, generator=generator, epochs=1, batch_size=8)
+    return parameters(model)
+
+
+def fitted_resistant(generator):
+    model, batch = small()
+    corruption.fit_resistant(model, batch, Budget(0.1), generator=generator, epochs=1, batch_size=8)
+    return parameters(model)
+
+
+CASES = {
+    "data.shift": lambda g: data.shift(digits("test").x[:3], "gaussian_noise", 3, generator=g),
+    "data.heteroscedastic_sine": lambda g: data.heteroscedastic_sine(20, generator=g).y,
+    "data.stripes": lambda g: data.stripes(5, generator=g).x,
+    "data.two_moons": lambda g: data.two_moons(20, generator=g).x,
+    "networks.cnn": lambda g: parameters(networks.cnn(generator=g)),
+    "networks.mlp": lambda g: parameters(networks.mlp(generator=g)),
+    "networks.recurrent": lambda g: parameters(
+        networks.recurrent("gru", vocabulary=9, embedding=4, hidden=3, classes=2, generator=g)
+    ),
+    "networks.resnet20": lambda g: parameters(networks.resnet20(width=2, generator=g)),
+    "networks.vgg11": lambda g: parameters(networks.vgg11(width=2, generator=g)),
+    "networks.vgg15": lambda g: parameters(networks.vgg15(width=2, generator=g)),
+    "training.cross_entropy": lambda g: training.cross_entropy(*small(), g),
+    "training.fit": fitted,
+    "corruption.curvature": lambda g: torch.tensor(corruption.curvature(*small(), generator=g)),
+    "corruption.random": lambda g: corruption.random(50, Budget(1.0, n=7), generator=g, trials=3),
+    "corruption.random_support": lambda g: corruption.random_support(50, 5, generator=g),
+    "corruption.random_trials": lambda g: corruption.random_trials(*small(), Budget(1.0), trials=3, generator=g).loss,
+    "corruption.fit_resistant": fitted_resistant,
+    "corruption.resistant_gradients": lambda g: (
+        corruption.resistant_gradients(*small(), Budget(0.1), generator=g).gradient
+    ),
+}
+PARTS = ("data", "networks", "training", "corruption")
+UNDRAWN = {"training.cross_entropy", "corruption.resistant_gradients"}  # take a generator for steps that draw
+
+
+def drawing() -> set[str]:
+    """Every public function that takes a generator."""
+    found = set()
+    for part in PARTS:
+        for name, thing in vars(importlib.import_module(f"weightlore.{part}")).items():
+            if inspect.isfunction(thing) and "generator" in inspect.signature(thing).parameters:
+                found.add(f"{part}.{name}")
+    return found
+
+
+def test_property_every_function_that_draws_is_tried_here():
+    assert drawing() == set(CASES)
+
+
+def states() -> list:
+    return [torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())]  # noqa: NPY002
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_property_the_same_generator_gives_the_same_bits_and_nothing_else_moves(name):
+    before = states()
+    one, other = (CASES[name](torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(one, other)
+    assert states() == before
+    if name not in UNDRAWN:
+        different = CASES[name](torch.Generator().manual_seed(4))
+        assert name == "corruption.curvature" or not torch.equal(one, different)
+
+
+def test_property_draws_do_not_depend_on_how_many_are_asked_for_at_once():
+    many = corruption.random(40, Budget(1.0, n=6), generator=torch.Generator().manual_seed(1), trials=5)
+    generator = torch.Generator().manual_seed(1)
+    single = torch.stack([corruption.random(40, Budget(1.0, n=6), generator=generator) for _ in range(5)])
+    assert torch.equal(many, single)

@@ -1,0 +1,120 @@
+"""Contract 9: public functions say where they come from, references exist, equations have their functions."""
+
+import importlib
+import re
+
+import pytest
+from pybtex.database import parse_file, parse_string
+from tests.contracts import house
+from tests.contracts.files import ROOT, equations, keys, modules
+
+CHAPTER_1 = [
+    f"corrupted/{section}"
+    for section in ("budget", "random", "closed_form", "group", "ascent", "law", "bound", "resistant", "sharpness")
+]
+PAGES = {p.relative_to(ROOT).as_posix(): p.read_text("utf-8") for p in sorted((ROOT / "book").rglob("*.md"))}
+
+
+@pytest.mark.parametrize("path", modules())
+def test_property_every_public_name_says_its_source(path):
+    assert house.docstring_sources(path, modules()[path], keys()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'def f():\n    """Do it."""',
+        "def f(): ...",
+        'class A:\n    """A thing.\n\n    Source: somewhere\n    """',
+        'def f():\n    """Do it.\n\n    Source: ours\n\n    And more.\n    """',
+        'def f():\n    """Do it.\n\n    Source: [nobody1999nothing], Eq. (1)\n    """',
+        '__all__ = ["f"]\ndef f():\n    """Do it."""',
+    ],
+)
+def test_property_a_name_without_source_is_found(text):
+    assert house.docstring_sources("pkg/weightlore/x.py", text, {"sun2021corruption"})
+
+
+def test_limit_a_named_source_passes():
+    text = 'def f():\n    """Do it.\n\n    Source: [sun2021corruption], closed form; the proof is ours.\n    """'
+    assert house.docstring_sources("x.py", text, {"sun2021corruption"}) == []
+    assert house.docstring_sources("x.py", 'def _f():\n    """Do it."""', set()) == []
+
+
+def test_property_every_equation_of_the_chapter_is_listed():
+    assert house.equations(equations(), keys(), CHAPTER_1) == []
+
+
+@pytest.mark.parametrize("row", equations(), ids=lambda row: row["id"])
+def test_property_an_equation_has_its_function_which_names_the_work(row):
+    module, _, name = row["function"].rpartition(".")
+    function = getattr(importlib.import_module(module), name)
+    source = (function.__doc__ or "").rpartition("Source:")[2]
+    assert f"[{row['key']}]" in source, f"{row['function']} says: Source:{source}"
+
+
+def test_property_gaps_in_the_list_are_found():
+    row = {"id": "a/b.c", "key": "known", "equation": "x", "function": "y"}
+    assert house.equations([row], {"known"}, ["a/b"]) == []
+    assert house.equations([row], {"known"}, ["a/b", "a/d"]) == ["no equation of a/d is listed"]
+    assert house.equations([row | {"key": "unknown"}], {"known"}, [])
+    assert house.equations([row | {"function": ""}], {"known"}, [])
+    assert house.equations([row, row], {"known"}, [])
+
+
+def library():
+    return parse_file(str(ROOT / "book" / "references.bib")).entries
+
+
+def incomplete(entries) -> list[str]:
+    """References that lack what finds a work, or whose key is not authorYEARword."""
+    found = []
+    for key, entry in entries.items():
+        names = entry.persons.get("author", [])
+        if not names or not {"title", "year"} <= set(entry.fields):
+            found.append(f"{key}: author, title and year are needed")
+            continue
+        first = re.sub(r"[^a-z]", "", " ".join(names[0].last_names).lower())
+        if not re.fullmatch(rf"{first.split()[0] if first else ''}{entry.fields['year']}[a-z]+", key):
+            short = re.fullmatch(rf"([a-z]+){entry.fields['year']}[a-z]+", key)
+            if not short or not first.startswith(short[1]):
+                found.append(f"{key}: must be {first}{entry.fields['year']} and a word")
+        if not {"booktitle", "journal", "eprint", "howpublished", "institution", "publisher"} & set(entry.fields):
+            found.append(f"{key}: says not where it appeared")
+        if "doi" in entry.fields and not re.fullmatch(r"10\.\d{4,9}/\S+", entry.fields["doi"]):
+            found.append(f"{key}: {entry.fields['doi']} is no DOI")
+        if "eprint" in entry.fields and not re.fullmatch(r"\d{4}\.\d{4,5}", entry.fields["eprint"]):
+            found.append(f"{key}: {entry.fields['eprint']} is no arXiv number")
+    return found
+
+
+def test_property_every_reference_is_complete():
+    assert incomplete(library()) == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "@misc{sun2021x, title={T}, year={2021}, eprint={2006.05620}}",
+        "@misc{sun2021x, author={Sun, Xu}, title={T}, year={2020}, eprint={2006.05620}}",
+        "@misc{sun2021x, author={Zhang, Xu}, title={T}, year={2021}, eprint={2006.05620}}",
+        "@misc{sun2021x, author={Sun, Xu}, title={T}, year={2021}}",
+        "@misc{sun2021x, author={Sun, Xu}, title={T}, year={2021}, eprint={abs/2006}}",
+        "@misc{sun2021x, author={Sun, Xu}, title={T}, year={2021}, journal={J}, doi={doi.org/10.1}}",
+    ],
+)
+def test_property_an_incomplete_reference_is_found(entry):
+    assert incomplete(parse_string(entry, "bibtex").entries)
+
+
+def test_property_keys_are_sorted_and_once():
+    text = (ROOT / "book" / "references.bib").read_text("utf-8")
+    order = re.findall(r"^@\w+\{(\w+),", text, re.M)
+    assert order == sorted(set(order))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_property_pages_cite_what_exists(path):
+    cited = set(re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", PAGES[path]))
+    names = {name.strip() for group in cited for name in group.split(",")} | house.sources_of(PAGES[path])
+    assert names <= keys(), sorted(names - keys())
