@@ -1,6 +1,7 @@
 """Fetching: what comes is what was pinned, or nothing at all, and the message says what to do."""
 
 import hashlib
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
+import pooch
 import pytest
 import torch
 
@@ -39,7 +41,7 @@ def served(answer: str) -> Iterator[tuple[str, list[str]]]:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/data.txt", asked
@@ -139,6 +141,18 @@ def test_error_no_network(folder):
         fetch(record(address))
 
 
+def test_property_without_a_network_the_file_may_be_put_where_the_message_says(folder):
+    with served("whole") as (address, _):
+        pass
+    without = replace(record(address), mirror=(), convert_mirror=None)
+    with pytest.raises(DataError, match=r"without one, put that file at .*squares\.txt$") as caught:
+        fetch(without)
+    named = Path(str(caught.value).rpartition("put that file at ")[2])
+    named.parent.mkdir(parents=True, exist_ok=True)
+    named.write_bytes(TABLE)
+    assert len(fetch(without)["all"]) == 2000
+
+
 def test_error_a_folder_that_cannot_be_written(folder):
     folder.write_text("a file where a folder should be")
     with served("whole") as (address, _), pytest.raises(DataError, match="let WEIGHTLORE_DATA name a folder that can"):
@@ -158,6 +172,21 @@ def test_error_a_broken_file_behind_a_right_checksum(folder):
         kept.write_bytes(b"")
         with pytest.raises(DataError, match="is not a table of numbers"):
             fetch(replace(record(address), originals=(pinned,)))
+
+
+def test_property_the_downloader_announces_nothing_and_keeps_its_setting(folder):
+    announced, logger = [], pooch.get_logger()
+    listener = logging.Handler()
+    listener.emit = announced.append
+    level = logger.level
+    logger.addHandler(listener)
+    try:
+        with served("whole") as (address, _):
+            fetch(record(address))
+    finally:
+        logger.removeHandler(listener)
+    assert announced == []
+    assert logger.level == level
 
 
 def test_property_a_progress_bar_shows_only_where_it_is_wanted(folder, tmp_path, capfd):

@@ -7,6 +7,8 @@ used, and a set is the same numbers wherever it came from.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -140,14 +142,14 @@ def _kept(record: Dataset, original: Original, folder: Path, progress: bool) -> 
     path = folder / original.keep
     command = f"`weightlore data fetch {record.name}`"
     try:
-        pooch.get_logger().setLevel("WARNING")  # the bar shows what goes on, where one is wanted
-        pooch.retrieve(
-            original.address,
-            known_hash=f"sha256:{original.sha256}",
-            fname=path.name,
-            path=path.parent,
-            downloader=pooch.HTTPDownloader(progressbar=progress, timeout=30),
-        )
+        with _silent():  # the bar shows what goes on, where one is wanted
+            pooch.retrieve(
+                original.address,
+                known_hash=f"sha256:{original.sha256}",
+                fname=path.name,
+                path=path.parent,
+                downloader=pooch.HTTPDownloader(progressbar=progress, timeout=30),
+            )
     except ValueError as error:
         raise DataError(
             f"{original.address} gave another file than the pinned one (sha256 {original.sha256}); nothing of it was "
@@ -158,11 +160,24 @@ def _kept(record: Dataset, original: Original, folder: Path, progress: bool) -> 
             raise DataError(
                 f"{path} cannot be written ({error}); let WEIGHTLORE_DATA name a folder that can"
             ) from error
+        mirrored = f", or let WEIGHTLORE_DATA_MIRROR name a folder that holds {', '.join(record.mirror)}"
         raise DataError(
             f"{record.name} could not be fetched from {original.address} ({error}). With a connection, run {command}; "
-            f"without one, let WEIGHTLORE_DATA_MIRROR name a folder that holds {', '.join(record.mirror) or 'it'}"
+            f"without one, put that file at {path}{mirrored if record.mirror else ''}"
         ) from error
     return path
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the downloader from announcing what it does; its own setting is put back."""
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _offered(record: Dataset, part: Part, dtype: torch.dtype) -> Split | Text:
