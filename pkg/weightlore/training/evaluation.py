@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from weightlore.data import Split
 from weightlore.errors import ParameterError, require_finite
 
-__all__ = ["Evaluation", "cross_entropy", "evaluate", "in_mode", "require_fitting"]
+__all__ = ["Evaluation", "cross_entropy", "evaluate", "in_mode", "require_classes", "require_fitting"]
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,7 @@ def evaluate(model: nn.Module, data: Split, *, batch_size: int = 1000) -> Evalua
     Source: ours
     """
     require_fitting(model, data)
-    if data.y.ndim != 1 or data.y.dtype != torch.int64:
-        raise ParameterError(
-            f"accuracy needs class numbers y of shape (N,), int64, got {tuple(data.y.shape)}, {data.y.dtype}"
-        )
+    require_classes(data)
     if batch_size < 1:
         raise ParameterError(f"batch_size must be at least 1, got {batch_size}")
     loss, right = 0.0, 0
@@ -126,10 +123,7 @@ def require_fitting(model: nn.Module, data: Split, what: str = "data") -> None:
     """
     if len(data) == 0:
         raise ParameterError(f"{what} must hold at least one example, got none; was the selection empty?")
-    require_finite(f"the inputs of {what}", data.x)
-    first = next(model.parameters(), None)
-    if first is None:
-        return
+    first = next(model.parameters(), data.x)
     if first.device != data.x.device or first.device != data.y.device:
         raise ParameterError(
             f"the model is on {first.device}, but {what} on {data.x.device} (x) and {data.y.device} (y); "
@@ -138,4 +132,24 @@ def require_fitting(model: nn.Module, data: Split, what: str = "data") -> None:
     if data.x.is_floating_point() and data.x.dtype != first.dtype:
         raise ParameterError(
             f"the model computes in {first.dtype}, but {what} are {data.x.dtype}; use {what}.to(dtype={first.dtype})"
+        )
+    require_finite(f"the inputs of {what}", data.x)
+
+
+def require_classes(data: Split, what: str = "data") -> None:
+    """Check that the targets are class numbers.
+
+    Args:
+        data: inputs and targets.
+        what: how the caller calls the data, for the message.
+
+    Raises:
+        ParameterError: if they are not.
+
+    Source: ours
+    """
+    if data.y.ndim != 1 or data.y.dtype != torch.int64:
+        raise ParameterError(
+            f"the accuracy on {what} needs class numbers y of shape (N,), int64, "
+            f"got {tuple(data.y.shape)}, {data.y.dtype}"
         )

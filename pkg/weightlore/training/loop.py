@@ -3,57 +3,27 @@
 Every kind of training in this package is a *step*, a function of (model, batch, generator) that returns a loss; the
 loop draws the batches, follows the gradient and keeps the books.
 
-    for each epoch: shuffle; for each batch: loss = step(model, batch, generator); backward; optimizer step
-    then: validate, remember, write the checkpoint, call the callbacks
+    for each epoch: shuffle, take a step per batch, validate; then write the checkpoint and call the callbacks
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import nn
 
 from weightlore.data import Split
 from weightlore.errors import DataError, ParameterError
-from weightlore.training.checkpoint import Progress, restore, save
-from weightlore.training.evaluation import cross_entropy, evaluate, in_mode, require_fitting
+from weightlore.training.checkpoint import Progress, save
+from weightlore.training.evaluation import cross_entropy, in_mode, require_classes, require_fitting
 from weightlore.training.optimizers import MakeOptimizer, Schedule, cosine, sgd
+from weightlore.training.run import Diverged, Epoch, Run, Step
 
-__all__ = ["Callback", "Epoch", "History", "Step", "fit"]
-
-Step = Callable[[nn.Module, Split, torch.Generator], Tensor]
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What a callback is told after each epoch.
-
-    Args:
-        number: of the epoch, from 1.
-        epochs: how many were asked for.
-        train_loss: mean loss of the batches, weighted by their size, while the parameters moved.
-        validation_loss: on the validation data after the epoch, ``None`` without such data.
-        validation_accuracy: likewise, in [0, 1].
-        learning_rate: of this epoch.
-        last: whether this is the last epoch, for it was asked for or patience ended.
-
-    Source: ours
-    """
-
-    number: int
-    epochs: int
-    train_loss: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    learning_rate: float
-    last: bool
-
+__all__ = ["Callback", "History", "fit"]
 
 Callback = Callable[[Epoch], None]
 
@@ -96,17 +66,18 @@ def fit(
 ) -> History:
     """Train the model in place by mini-batches and return how it went.
 
-    **The model afterwards** is in eval mode without gradients, ready for use, at its last parameters, or with
-    ``patience`` at those with the lowest validation loss. If the loss ceases to be finite, parameters and buffers are
-    those given. After any other exception, an interruption by the keyboard among them, they are those reached so far.
-    After every exception each module is in the mode it had.
+    **The model afterwards** is in eval mode, ready for use, at its last parameters, or with ``patience`` at those with
+    the lowest validation loss. If loss or parameters cease to be finite, parameters and buffers are those given. After
+    any other exception, an interruption by the keyboard among them, they are those reached so far. After every
+    exception each module is in the mode it had. Gradients are cleared.
 
     **Randomness** comes from the generator alone: the order of the rows, whatever the step draws, and one seed per
     epoch for modules that know only torch's global state (dropout), which is left as found.
 
     **A checkpoint** is written after each epoch, before the callbacks. If the file exists, the run goes on from there
     and ends bit for bit as if it had never been interrupted; the generator is then set to the state it had. A file of a
-    finished run gives its result at once.
+    finished run gives its result at once. Sizes, optimizer and learning rate are compared with those of the file; that
+    data, step and schedule are the same is the caller's part.
 
     Args:
         model: parameters that require a gradient are trained.
@@ -128,7 +99,7 @@ def fit(
 
     Raises:
         ParameterError: if an argument is out of range, the model has nothing to train or cannot read the data, or the
-            loss is NaN or infinite (the message names epoch and learning rate).
+            loss or a parameter becomes NaN or infinite (the message names epoch and learning rate).
         DataError: if the checkpoint cannot be read.
 
     Source: ours
@@ -136,9 +107,9 @@ def fit(
     parameters = _require_trainable(model)
     _require_usable(model, data, epochs, batch_size, validation, patience)
     tuner = (optimizer or sgd(0.1, momentum=0.9))(parameters)
-    run = _Run(model, data, step, tuner, schedule, epochs, batch_size, validation, patience, generator)
-    path = None if checkpoint is None else Path(checkpoint)
-    with in_mode(model, training=True), _as_given_after_errors(model):
+    run = Run(model, data, step, tuner, schedule, epochs, batch_size, validation, patience, generator)
+    path, callbacks = None if checkpoint is None else Path(checkpoint), tuple(callbacks)
+    with in_mode(model, training=True), _cleared(model), _as_given_after_errors(model):
         seen = run.resumed(path)
         while not run.finished(seen):
             record = run.epoch(seen)
@@ -148,114 +119,17 @@ def fit(
                 callback(record)
     if seen.best is not None:
         model.load_state_dict(seen.best)
-    tuner.zero_grad()
     model.eval()
     return _history(seen, epochs)
 
 
-@dataclass
-class _Run:
-    """The parts of one training, and the epoch that they make together."""
-
-    model: nn.Module
-    data: Split
-    step: Step
-    tuner: Optimizer
-    schedule: Schedule | None
-    epochs: int
-    batch_size: int
-    validation: Split | None
-    patience: int | None
-    generator: torch.Generator
-
-    def __post_init__(self) -> None:
-        self.rates = [group["lr"] for group in self.tuner.param_groups]
-
-    def settings(self) -> dict[str, Any]:
-        """Return what a continuation must share with this run."""
-        names = [f"{name} {tuple(p.shape)} {p.dtype}" for name, p in self.model.named_parameters()]
-        return {
-            "parameters": names,
-            "examples": len(self.data),
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "patience": self.patience,
-            "optimizer": type(self.tuner).__name__,
-            "learning rates": self.rates,
-        }
-
-    def resumed(self, path: Path | None) -> Progress:
-        """Return the finished epochs of the checkpoint, or none."""
-        if path is None or not path.exists():
-            return Progress([], [], [])
-        return restore(path, self.settings(), self.model, self.tuner, self.generator)
-
-    def finished(self, seen: Progress) -> bool:
-        """Whether all epochs are done or patience has ended."""
-        waited = seen.epochs - 1 - seen.best_epoch if self.patience is not None and seen.epochs else 0
-        return seen.epochs >= self.epochs or (self.patience is not None and waited >= self.patience)
-
-    def epoch(self, seen: Progress) -> Epoch:
-        """Go once through the data, validate, and add to what was seen."""
-        factor = 1.0 if self.schedule is None else self.schedule(seen.epochs, self.epochs)
-        for group, rate in zip(self.tuner.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
-        with _seeded(self.model, self.generator):
-            seen.train_loss.append(self._batches(seen.epochs + 1))
-        if self.validation is not None:
-            self._validate(self.validation, seen)
-        return Epoch(
-            number=seen.epochs,
-            epochs=self.epochs,
-            train_loss=seen.train_loss[-1],
-            validation_loss=seen.validation_loss[-1] if seen.validation_loss else None,
-            validation_accuracy=seen.validation_accuracy[-1] if seen.validation_accuracy else None,
-            learning_rate=self.rates[0] * factor,
-            last=self.finished(seen),
-        )
-
-    def _batches(self, number: int) -> float:
-        """Take one step per batch and return the mean loss."""
-        data, generator, total = self.data, self.generator, 0.0
-        order = torch.randperm(len(data), generator=generator, device=generator.device).to(data.x.device)
-        for rows in order.split(self.batch_size):
-            self.tuner.zero_grad()
-            loss = self.step(self.model, Split(data.x[rows], data.y[rows]), generator)
-            value = _finite(loss, number, self.tuner.param_groups[0]["lr"])
-            loss.backward()
-            self.tuner.step()
-            total += value * len(rows)
-        return total / len(data)
-
-    def _validate(self, validation: Split, seen: Progress) -> None:
-        found = evaluate(self.model, validation)
-        if not isfinite(found.loss):
-            raise _diverged("the validation loss", found.loss, seen.epochs, self.tuner.param_groups[0]["lr"])
-        seen.validation_loss.append(found.loss)
-        seen.validation_accuracy.append(found.accuracy)
-        if self.patience is not None and seen.best_epoch == seen.epochs - 1:
-            seen.best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-
-
-class _Unusable(ParameterError):
-    """The loss left the finite numbers; the model is put back."""
-
-
-def _diverged(what: str, value: float, epoch: int, rate: float) -> _Unusable:
-    return _Unusable(
-        f"{what} became {value} in epoch {epoch} at learning rate {rate:g}; the model is as it was given. "
-        "Lower the learning rate, or look for a logarithm or division of zero in the step"
-    )
-
-
-def _finite(loss: Tensor, epoch: int, rate: float) -> float:
-    """Return the loss as a number, or say that it is none."""
-    if loss.numel() != 1:
-        raise _Unusable(f"a step must return one loss of shape (), got shape {tuple(loss.shape)}; take its mean")
-    value = loss.item()
-    if not isfinite(value):
-        raise _diverged("the loss", value, epoch, rate)
-    return value
+@contextmanager
+def _cleared(model: nn.Module) -> Iterator[None]:
+    """Leave no gradients behind."""
+    try:
+        yield
+    finally:
+        model.zero_grad()
 
 
 @contextmanager
@@ -264,21 +138,9 @@ def _as_given_after_errors(model: nn.Module) -> Iterator[None]:
     given = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     try:
         yield
-    except (_Unusable, DataError):
+    except (Diverged, DataError):
         model.load_state_dict(given)
         raise
-
-
-@contextmanager
-def _seeded(model: nn.Module, generator: torch.Generator) -> Iterator[None]:
-    """Seed torch's global state from the generator for a while, for modules that know no other (dropout)."""
-    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-    cuda = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
-    with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)
-        for index in cuda:
-            torch.cuda.default_generators[index].manual_seed(seed)
-        yield
 
 
 def _history(seen: Progress, epochs: int) -> History:
@@ -307,6 +169,7 @@ def _require_usable(
     require_fitting(model, data)
     if validation is not None:
         require_fitting(model, validation, "validation")
+        require_classes(validation, "validation")
     for name, count in {"epochs": epochs, "batch_size": batch_size, "patience": patience}.items():
         if count is not None and count < 1:
             raise ParameterError(f"{name} must be at least 1, got {count}")

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from tqdm.auto import tqdm
 
-from weightlore.training.loop import Callback, Epoch
+from weightlore.training.loop import Callback
+from weightlore.training.run import Epoch
 
 __all__ = ["progress"]
 
