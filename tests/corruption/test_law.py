@@ -52,6 +52,14 @@ def test_oracle_efficiency_and_best_by_simulation(size, generator):
     assert abs(float(best.mean()) - expected_best(10, size)) < 4 * float(best.std()) / math.sqrt(len(best))
 
 
+@pytest.mark.parametrize("trials", [1, 2, 7, 1000])
+def test_oracle_best_in_closed_form(trials):
+    assert expected_best(trials, 3) == pytest.approx((trials - 1) / (trials + 1), abs=1e-12)  # of uniform draws
+    assert expected_best(2, 10**9) * math.sqrt(10**9) == pytest.approx(1 / math.sqrt(math.pi), rel=1e-6)  # normal
+    normal, _ = integrate.quad(lambda x: trials * x * stats.norm.pdf(x) * stats.norm.cdf(x) ** (trials - 1), -9, 9)
+    assert expected_best(trials, 10**9) * math.sqrt(10**9) == pytest.approx(normal, rel=1e-6, abs=1e-9)
+
+
 @pytest.mark.parametrize(("size", "expected"), [(100, 0.080), (1_000, 0.0252), (10_000, 0.0080), (10**6, 0.00080)])
 def test_oracle_evaluated_efficiency(size, expected):
     assert expected_efficiency(size) == pytest.approx(expected, rel=5e-3)

@@ -53,7 +53,7 @@ def random(
         ParameterError: if size, trials, dtype or kind cannot be used.
 
     Example:
-        >>> random(6, Budget(epsilon=2.0), generator=torch.Generator(), trials=4).norm(dim=1)
+        >>> random(6, Budget(epsilon=2.0), generator=torch.Generator(), trials=4).norm(dim=1).round(decimals=6)
         tensor([2., 2., 2., 2.], dtype=torch.float64)
 
     Source: [sun2021corruption], random corruption; the recipe for p other than 2 is ours
