@@ -71,10 +71,11 @@ def entry(path: str, value: Any) -> str:
         with click.Context(value, info_name=path.rsplit(".", 1)[1]) as context:
             help_text = value.get_help(context)
         return rst([f".. py:function:: {path}()", "", "   ::", ""] + [f"      {x}" for x in help_text.splitlines()])
+    foreign = not str(getattr(value, "__module__", "weightlore")).startswith("weightlore")
+    if foreign or typing.get_origin(value) is not None:
+        return rst([f".. py:data:: {path}", f"   :value: {alias(value)}"])
     if inspect.isclass(value):
         return rst([f".. autoclass:: {path}", "   :members:"])
-    if typing.get_origin(value) is not None:
-        return rst([f".. py:data:: {path}", f"   :value: {alias(value)}"])
     return rst([f".. {'autofunction' if callable(value) else 'autodata'}:: {path}"])
 
 

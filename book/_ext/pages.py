@@ -22,6 +22,10 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "notebooks": records.notebooks,
     "benchmarks": records.benchmarks,
 }
+MENDED = {
+    '<summary><span class="toctree-toggle"': '<summary aria-label="Pages below this one"><span class="toctree-toggle"',
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+}
 LOG = logging.getLogger(__name__)
 
 
@@ -29,6 +33,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the events and directives."""
     app.connect("builder-inited", warn_without_vendored)
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("build-finished", name_for_screen_readers)
     app.connect("source-read", fill_in)
     app.connect("autodoc-process-docstring", tidy_docstring, priority=100)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -49,6 +54,18 @@ def is_thebe(script: Any) -> bool:
     """Say whether a script of the page belongs to thebe."""
     attributes = getattr(script, "attributes", {})
     return "THEBE_JS_URL" in (attributes.get("body") or "") or "sphinx-thebe" in str(getattr(script, "filename", ""))
+
+
+def name_for_screen_readers(app: Sphinx, exception: Exception | None) -> None:
+    """Mend what the theme and the bibliography leave without a name or with a wrong role, in the finished pages."""
+    if exception or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        if "_static" not in path.parts:
+            text = path.read_text(encoding="utf-8")
+            for found, mended in MENDED.items():
+                text = text.replace(found, mended)
+            path.write_text(text, encoding="utf-8")
 
 
 def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:

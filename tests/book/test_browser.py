@@ -1,0 +1,218 @@
+"""The book in a browser that reaches nothing but this machine: from disk and from a server, in both themes."""
+
+import json
+import re
+
+import pytest
+from contents import AXE, ROOT, chapter_pages, toc_pages
+
+pytestmark = [pytest.mark.book, pytest.mark.browser]
+
+SERIOUS = ("serious", "critical")
+
+DRAWING = """figure => [...figure.querySelectorAll('.wl-body')].map(body =>
+  body.innerHTML + [...body.querySelectorAll('canvas')].map(c => c.toDataURL()).join()
+  + [...body.querySelectorAll('img')].map(i => i.src).join()).join()"""
+
+OVERFLOW = """() => {
+  const wide = document.documentElement.clientWidth, out = [];
+  for (const e of document.querySelectorAll('article *')) {
+    const box = e.getBoundingClientRect();
+    if (box.width === 0 || box.right <= wide + 1) continue;
+    let held = false;
+    for (let p = e.parentElement; p && p.tagName !== 'ARTICLE'; p = p.parentElement)
+      if (getComputedStyle(p).overflowX !== 'visible') { held = true; break; }
+    if (!held && !e.closest('.MathJax, mjx-assistive-mml, .visually-hidden'))
+      out.push(e.tagName + '.' + e.className + ' ' + Math.round(box.right));
+  }
+  return [out.slice(0, 8), document.documentElement.scrollWidth - wide];
+}"""
+
+CONTRAST = """() => {
+  const parse = c => { const v = c.match(/[\\d.]+/g).map(Number); return v.length < 4 ? [...v, 1] : v; };
+  const over = (a, b) => [0, 1, 2].map(i => a[i] * a[3] + b[i] * (1 - a[3])).concat(1);
+  const linear = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = c => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+  const behind = e => {
+    const stack = [];
+    for (let p = e; p; p = p.parentElement) stack.push(parse(getComputedStyle(p).backgroundColor));
+    return stack.reverse().reduce((b, c) => over(c, b), [255, 255, 255, 1]);
+  };
+  const out = [];
+  for (const figure of document.querySelectorAll('.wl-figure')) {
+    figure.querySelectorAll('details').forEach(d => { d.open = true; });
+    const walk = document.createTreeWalker(figure, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+      const node = walk.currentNode, e = node.parentElement, style = getComputedStyle(e);
+      if (!node.data.trim() || /^(style|script|title|desc)$/i.test(e.tagName) || !e.getClientRects().length) continue;
+      const back = behind(e), ink = over(parse(e instanceof SVGElement ? style.fill : style.color), back);
+      const [a, b] = [light(ink), light(back)].sort((x, y) => y - x);
+      out.push([(a + 0.05) / (b + 0.05), node.data.trim().slice(0, 40)]);
+    }
+  }
+  return out;
+}"""
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+@pytest.mark.parametrize("page", toc_pages())
+def test_property_page_asks_nobody_fails_nothing_and_sets_its_formulas(visit, page, origin):
+    seen = visit(page, origin=origin)
+    assert not seen.outside
+    assert not seen.failed
+    assert not seen.errors
+    formulas = seen.page.locator("article .math").count()
+    assert formulas == 0 or seen.page.locator("article .math mjx-container svg").count() >= formulas
+    assert seen.page.locator("[data-mml-node='merror']").count() == 0
+
+
+def test_limit_the_blocked_browser_bites(visit, html):
+    (html / "outside.html").write_text("<img src='https://example.org/a.png'><script>throw new Error('ours')</script>")
+    seen = visit("outside.html")
+    (html / "outside.html").unlink()
+    assert seen.outside == ["https://example.org/a.png"] == seen.failed
+    assert any("ours" in error for error in seen.errors)
+
+
+@pytest.mark.parametrize("page", chapter_pages())
+def test_property_every_stored_figure_is_drawn(visit, page):
+    stored = json.loads((ROOT / page.replace(".html", ".ipynb")).read_text())
+    state = stored["metadata"].get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    views = {
+        output["data"]["application/vnd.jupyter.widget-view+json"]["model_id"]
+        for cell in stored["cells"]
+        for output in cell.get("outputs", [])
+        if "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+    }
+    figures = sum(state[view]["model_name"] == "AnyModel" for view in views)
+    assert visit(page).figures().count() >= figures > 0
+
+
+def turns(figure):
+    """The knobs of one figure."""
+    return figure.locator("input.wl-turn").all()
+
+
+@pytest.mark.parametrize("page", chapter_pages())
+def test_property_every_knob_turns_by_keyboard(visit, page):
+    for figure in visit(page).figures().all():
+        name, say = figure.get_attribute("aria-label"), figure.locator(".wl-say")
+        for number, knob in enumerate(turns(figure)):
+            knob.focus()
+            knob.press("Home")
+            drawings, words = {figure.evaluate(DRAWING)}, {say.inner_text()}
+            for _ in range(int(knob.get_attribute("max"))):
+                knob.press("ArrowRight")
+                drawings.add(figure.evaluate(DRAWING))
+                words.add(say.inner_text())
+            assert len(drawings) > 1, f"knob {number} of {name!r} changes no drawing"
+            assert len(words) == int(knob.get_attribute("max")) + 1, f"knob {number} of {name!r} is not spoken"
+            assert knob.get_attribute("aria-valuetext") or knob.get_attribute("aria-label")
+            knob.press("Home")
+
+
+@pytest.mark.parametrize("page", chapter_pages())
+def test_property_every_knob_turns_by_mouse(visit, page):
+    seen = visit(page, origin="http")
+    for figure in seen.figures().all():
+        for knob in turns(figure):
+            knob.scroll_into_view_if_needed()
+            box = knob.bounding_box()
+            found = []
+            for share in (0.02, 0.98):
+                seen.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+                found.append((knob.input_value(), figure.locator(".wl-say").inner_text()))
+            assert found[0][0] == "0"
+            assert found[1][0] == knob.get_attribute("max")
+            assert found[0][1] != found[1][1]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", chapter_pages())
+def test_property_text_of_figures_has_contrast(visit, page, theme):
+    measured = visit(page, theme=theme).page.evaluate(CONTRAST)
+    assert measured
+    assert not [(f"{ratio:.2f}", text) for ratio, text in measured if ratio < 4.5]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "page", [*chapter_pages(), *(p for p in toc_pages() if "/api/" not in p), "book/api/corruption.html"]
+)
+def test_property_axe_finds_nothing_serious_of_ours(visit, page, theme):
+    seen = visit(page, theme=theme)
+    seen.page.evaluate("document.querySelectorAll('.wl-figure details').forEach(d => { d.open = true; })")
+    seen.page.add_script_tag(content=AXE.read_text())
+    found = seen.page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    ours = [
+        (finding["id"], " ".join(map(str, node["target"])), node["failureSummary"])
+        for finding in found
+        if finding["impact"] in SERIOUS
+        for node in finding["nodes"]
+    ]
+    assert not ours
+
+
+@pytest.mark.parametrize("page", toc_pages())
+def test_property_nothing_is_wider_than_a_phone(visit, page):
+    elements, beyond = visit(page, width=360).page.evaluate(OVERFLOW)
+    assert not elements
+    assert beyond <= 0
+
+
+@pytest.mark.parametrize("page", chapter_pages())
+def test_property_without_scripts_a_picture_stands_for_each_figure(visit, page):
+    figures = visit(page).figures().count()
+    still = visit(page, javascript=False).page
+    pictures = still.locator("noscript img, img.wl-still").all()
+    assert len(pictures) >= figures
+    for picture in pictures:
+        picture.scroll_into_view_if_needed()
+        assert picture.evaluate("i => i.complete && i.naturalWidth > 100")
+        assert picture.get_attribute("alt")
+
+
+@pytest.mark.parametrize("how", ["mouse", "keyboard"])
+@pytest.mark.parametrize("page", chapter_pages())
+def test_property_folded_solutions_open(visit, page, how):
+    seen = visit(page)
+    folded = seen.page.locator("article .admonition.toggle, article details:not(.wl-data)").all()
+    assert folded, "a chapter has exercises with folded solutions"
+    for fold in folded:
+        plain = fold.evaluate("e => e.tagName === 'DETAILS'")
+        handle = fold.locator("summary" if plain else "button.toggle-button").first
+        inside = fold.locator(":scope > *:not(summary):not(.admonition-title):not(button)").first
+        assert not inside.is_visible()
+        if how == "mouse":
+            handle.click()
+        else:
+            handle.focus()
+            handle.press("Enter")
+        assert inside.is_visible()
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+def test_property_search_works_without_a_network(visit, origin):
+    seen = visit("search.html?q=corruption", origin=origin)
+    hits = seen.page.locator("#search-results li a")
+    hits.first.wait_for(timeout=20_000)
+    assert hits.count() > 3
+    assert [*seen.outside, *seen.failed, *seen.errors] == []
+    hits.first.click()
+    assert re.search(r"\.html", seen.page.url)
+
+
+def test_property_first_page_leads_to_the_welcome(visit):
+    seen = visit("index.html")
+    seen.page.wait_for_url("**/book/intro.html*")
+    assert "Six fates" in seen.page.locator("article h1").inner_text()
+
+
+def test_property_theme_switch_changes_the_page(visit):
+    page = visit("book/intro.html").page
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for _ in range(3):
+        page.locator(".theme-switch-button").first.click()
+        if page.evaluate("getComputedStyle(document.body).backgroundColor") != before:
+            break
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
