@@ -70,7 +70,7 @@ def show(browser: Any) -> Iterator[Callable[..., Any]]:
         context.route("http*://**", answer)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
-        background = {"light": "#ffffff", "dark": "#14181e"}[theme]
+        background = {"light": "#ffffff", "dark": "#121212"}[theme]
         page.set_content(PAGE.format(theme=theme, css=figure._css, background=background))
         state = {k: v for k, v in figure.get_state().items() if k != "data" and not k.startswith("_") and k != "layout"}
         data = base64.b64encode(figure.data).decode()

@@ -100,6 +100,10 @@ def describe_pictures(shell: Any) -> None:
 
     Source: ours
     """
+    import matplotlib.pyplot as plt
+
+    if "inline" in (backend := plt.get_backend()):
+        plt.switch_backend(backend)  # else the backend registers its own pictures when the first figure is made
     shell.display_formatter.formatters["image/png"].for_type(Figure, _picture)
 
 

@@ -28,7 +28,8 @@ PICTURES = ("image/png", "image/svg+xml")
 STYLE = (
     "<style>.wl-table{font-size:.8em;max-width:100%;overflow-x:auto}.wl-table summary{cursor:pointer;min-height:24px}"
     ".wl-table table{margin:.3em 0;width:auto}.wl-table td,.wl-table th{padding:1px 10px;text-align:right;"
-    "font-variant-numeric:tabular-nums}.wl-table caption{text-align:left}</style>"
+    "font-variant-numeric:tabular-nums}.wl-table caption{text-align:left}.cell_output img{border-radius:8px}"
+    "html[data-theme=dark] .bd-content div.cell_output img{padding:0;background:none;filter:brightness(.93)}</style>"
 )
 
 
@@ -46,8 +47,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 def _style(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Add the few rules for folded tables to pages that have one."""
-    if doctree is not None and any("wl-table" in raw.astext() for raw in doctree.findall(nodes.raw)):
+    """Add to notebook pages the rules for folded tables; in the dark, pictures stay as they are: they bring a card."""
+    if doctree is not None and Path(app.env.doc2path(page)).suffix == ".ipynb":
         context["metatags"] = context.get("metatags", "") + STYLE
 
 
