@@ -11,6 +11,7 @@ cos = a . g / (epsilon ||g||_2), its share of the first-order optimum, cos^2 fol
 ``moments`` has the mean and the variance for the other norms and for few parameters.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -128,12 +129,17 @@ def expected_best(trials: float, size: int) -> float:
     if not 1 <= trials < math.inf:
         raise ParameterError(f"trials counts draws and must be >= 1 and finite, got {trials}")
     reach = min(1.0, math.sqrt(2 * (math.log(trials) + 40) / _require_size(size, 2)))  # beyond it the rest is < e^-40
-    nodes, weights = np.polynomial.legendre.leggauss(400)
+    nodes, weights = _quadrature()
     angle = math.asin(reach) * (nodes + 1) / 2  # x = sin(angle) smooths the corner of the arcsine law at 1
     tail = cosine_tail(torch.from_numpy(np.sin(angle)), size).numpy()
     above = -np.expm1(trials * np.log1p(-tail))
     below = np.exp(trials * np.log(tail, where=tail > 0, out=np.full_like(tail, -np.inf)))
     return float(math.asin(reach) / 2 * (weights * np.cos(angle)) @ (above - below))
+
+
+@functools.cache
+def _quadrature() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(400)
 
 
 def _where(x: Tensor | float) -> Tensor:
