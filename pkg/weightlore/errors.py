@@ -37,6 +37,9 @@ class MissingExtra(ImportError):
         )
         self.library, self.extra = library, extra
 
+    def __reduce__(self) -> tuple[type["MissingExtra"], tuple[str, str]]:
+        return type(self), (self.library, self.extra)  # so that worker processes can hand it on
+
 
 class DataError(OSError):
     """A data file is absent, incomplete or not the pinned one; the message says which command mends it.

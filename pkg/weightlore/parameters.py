@@ -9,9 +9,11 @@ entry of theta belongs to which parameter; it is fixed by the order of ``model.n
     call(model, theta, x)    the output at another theta, differentiable in theta
 
 A *group* chooses part of theta: ``None`` for all, a kind (``"weight"``, ``"bias"``, ``"norm"``), the name of a layer or
-of a parameter, or a predicate of (name, parameter). Tied weights are one parameter, buffers are none.
+of a parameter, or a predicate of (name, parameter). A kind goes before a layer of that name. Tied weights are one
+parameter, buffers are none.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,12 +24,13 @@ from torch import Tensor, nn
 
 from weightlore.errors import ParameterError
 
-__all__ = ["Group", "Kind", "ParameterLayout", "Slot", "call", "flatten", "kind_of", "layout", "replaced"]
+__all__ = ["Group", "Kind", "ParameterLayout", "Slot", "call", "flatten", "kind_of", "layout", "places_of", "replaced"]
 
 Kind = Literal["weight", "bias", "norm"]
 Group = None | str | Callable[[str, nn.Parameter], bool]
 
 KINDS = ("weight", "bias", "norm")
+NORMALIZATION = re.compile(r"Norm(\dd)?$")
 
 
 @dataclass(frozen=True)
@@ -145,17 +148,17 @@ def kind_of(module: nn.Module, name: str) -> Kind:
 
     Args:
         module: the module that holds the parameter.
-        name: its name within the module, such as ``"weight"`` or ``"bias_ih_l0"``.
+        name: its name within the module, such as ``"weight"``, ``"bias_ih_l0"`` or ``"in_proj_bias"``.
 
     Returns:
         ``"bias"`` for every additive parameter (those of normalization layers too), ``"norm"`` for the gain of a
-        normalization layer, ``"weight"`` for the rest.
+        normalization layer (its class is called ...Norm, ...Norm1d and so on), ``"weight"`` for the rest.
 
     Source: ours
     """
-    if name.startswith("bias"):
+    if "bias" in name.split("_"):
         return "bias"
-    return "norm" if "Norm" in type(module).__name__ else "weight"
+    return "norm" if NORMALIZATION.search(type(module).__name__) else "weight"
 
 
 def layout(model: nn.Module, group: Group = None, frozen: bool = False) -> ParameterLayout:
@@ -216,11 +219,12 @@ def replaced(model: nn.Module, theta: Tensor, group: Group = None, frozen: bool 
         frozen: whether parameters with ``requires_grad=False`` count.
 
     Raises:
-        ParameterError: if theta has another length than the group.
+        ParameterError: if theta has another length, dtype or device than the group.
 
     Source: ours
     """
     chosen = _chosen(model, group, frozen)
+    _require_one(theta, chosen[0][1])
     new = layout(model, group, frozen).split(theta)
     old = [parameter.detach().clone() for _, parameter in chosen]
     try:
@@ -250,15 +254,40 @@ def call(model: nn.Module, theta: Tensor, x: Tensor, group: Group = None, frozen
         The model's output.
 
     Raises:
-        ParameterError: if theta has another length than the group.
+        ParameterError: if theta has another length, dtype or device than the group.
 
     Source: ours
     """
-    if theta.ndim != 1:
-        raise ParameterError(f"call takes one theta of shape (P,), got shape {tuple(theta.shape)}; for many use vmap")
-    parameters = layout(model, group, frozen).split(theta)
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    return torch.func.functional_call(model, {**buffers, **parameters}, (x,))
+    _require_one(theta, _chosen(model, group, frozen)[0][1])
+    places = places_of(model, layout(model, group, frozen).split(theta))
+    return torch.func.functional_call(model, places, (x,), tie_weights=False)
+
+
+def places_of(model: nn.Module, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what ``torch.func.functional_call(..., tie_weights=False)`` needs to run a model at other parameters.
+
+    A tied parameter has several places, each of which gets the same value; a module that is registered under two names
+    gets it once. (Given it twice, torch 2.13 leaves the value in the model afterwards.) Buffers are copied, so that
+    running statistics are not updated.
+
+    Args:
+        model: any module; left as it is.
+        parameters: values by the names of ``layout(model)``; parameters that are not named keep the model's value.
+
+    Returns:
+        A value for every place, by its path in the model.
+
+    Source: ours
+    """
+    values = {id(p): parameters[name] for name, p in model.named_parameters() if name in parameters}
+    values |= {id(buffer): buffer.clone() for buffer in model.buffers()}
+    places = {}
+    for path, module in model.named_modules():
+        own = dict(module.named_parameters(recurse=False, remove_duplicate=False))
+        own |= dict(module.named_buffers(recurse=False, remove_duplicate=False))
+        prefix = f"{path}." if path else ""
+        places.update({prefix + name: values[id(tensor)] for name, tensor in own.items() if id(tensor) in values})
+    return places
 
 
 def _chosen(model: nn.Module, group: Group, frozen: bool) -> list[tuple[str, nn.Parameter]]:
@@ -278,6 +307,19 @@ def _chosen(model: nn.Module, group: Group, frozen: bool) -> list[tuple[str, nn.
             "convert the model first, for example model.double()"
         )
     return chosen
+
+
+def _require_one(theta: Tensor, parameter: nn.Parameter) -> None:
+    """Check that theta is one vector of the parameters' dtype on their device."""
+    if theta.ndim != 1:
+        raise ParameterError(
+            f"theta must be one vector of shape (P,), got shape {tuple(theta.shape)}; for many use vmap"
+        )
+    if (theta.dtype, theta.device) != (parameter.dtype, parameter.device):
+        raise ParameterError(
+            f"theta must be {parameter.dtype} on {parameter.device} as the parameters are, got {theta.dtype} on "
+            f"{theta.device}; use theta.to(dtype={parameter.dtype}, device={str(parameter.device)!r})"
+        )
 
 
 def _predicate(group: Group) -> Callable[[nn.Module, str, nn.Parameter], bool]:

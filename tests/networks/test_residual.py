@@ -28,11 +28,11 @@ def test_oracle_a_block_with_silent_convolutions_hands_its_input_on(generator):
 
 def test_property_batch_statistics_in_training_and_running_ones_in_evaluation(generator):
     model, x = resnet20(width=2, generator=generator), torch.rand(4, 3, 8, 8, generator=generator)
-    before = model.norm.running_mean.clone()
+    before = model.stem_norm.running_mean.clone()
     call(model.train(), flatten(model), x)
-    assert torch.equal(model.norm.running_mean, before)
+    assert torch.equal(model.stem_norm.running_mean, before)
     trained = model(x)
-    assert not torch.equal(model.norm.running_mean, before)
+    assert not torch.equal(model.stem_norm.running_mean, before)
     assert not torch.allclose(model.eval()(x), trained)
 
 

@@ -32,7 +32,7 @@ def test_property_batches_do_not_matter(batch_size):
 
 def test_property_evaluates_in_eval_mode_and_leaves_every_mode_as_found(generator):
     model = resnet20(width=2, generator=generator).train()
-    model.norm.eval()  # frozen on its own
+    model.stem_norm.eval()  # frozen on its own
     modes = [module.training for module in model.modules()]
     mean = model.blocks[0].norm1.running_mean.clone()
     data = Split(torch.rand(4, 3, 8, 8, generator=generator), torch.tensor([0, 1, 2, 3]))

@@ -103,11 +103,11 @@ def test_property_trains_in_train_mode_and_returns_in_eval_mode_without_gradient
         modes.update(module.training for module in net.modules())
         return cross_entropy(net, batch, generator)
 
-    mean = model.norm.running_mean.clone()
+    mean = model.stem_norm.running_mean.clone()
     fit(model, data, generator=seeded(), step=step, epochs=2, validation=data)
     assert modes == {True}
     assert not any(module.training for module in model.modules())
-    assert not torch.equal(model.norm.running_mean, mean)
+    assert not torch.equal(model.stem_norm.running_mean, mean)
     assert all(parameter.grad is None for parameter in model.parameters())
 
 

@@ -51,7 +51,7 @@ class Residual(nn.Module):
     """A normalized convolution, residual blocks, the mean over the image and a linear readout.
 
     A block counts as one layer: what ``pre`` computes for it ends before its last non-linearity, and is not affine,
-    because a non-linearity lies inside. Parameters are named ``stem.weight``, ``norm.weight``,
+    because a non-linearity lies inside. Parameters are named ``stem.weight``, ``stem_norm.weight``,
     ``blocks.0.conv1.weight``, ..., ``readout.bias``.
 
     Args:
@@ -66,7 +66,7 @@ class Residual(nn.Module):
         super().__init__()
         self.channels = channels
         self.stem = nn.Conv2d(channels, widths[0], 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(widths[0])
+        self.stem_norm = nn.BatchNorm2d(widths[0])
         self.blocks = nn.ModuleList(Block(a, b) for a, b in pairwise(widths))
         self.nonlinear = nn.ModuleList(nn.ReLU() for _ in widths)
         self.readout = nn.Linear(widths[-1], classes)
@@ -96,7 +96,7 @@ class Residual(nn.Module):
                 f"the network reads images of shape (N, {self.channels}, height, width), got shape {tuple(h.shape)}; "
                 "a single image x goes in as x[None]"
             )
-        return self.norm(self.stem(h))
+        return self.stem_norm(self.stem(h))
 
     def phi(self, l: int) -> Callable[[Tensor], Tensor]:  # noqa: E741
         """Return the last non-linearity of layer l, a module that keeps the shape."""

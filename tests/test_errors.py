@@ -1,0 +1,41 @@
+import pickle
+
+import pytest
+import torch
+
+from weightlore.errors import DataError, MissingExtra, ParameterError, require_finite
+
+
+def test_property_each_error_is_also_the_builtin_that_a_caller_would_expect():
+    assert issubclass(ParameterError, ValueError)
+    assert issubclass(MissingExtra, ImportError)
+    assert issubclass(DataError, OSError)
+
+
+def test_error_missing_extra_names_library_and_command():
+    error = MissingExtra("numba", "fast")
+    assert "numba is not installed" in str(error)
+    assert 'pip install "weightlore[fast]"' in str(error)
+    assert (error.library, error.extra) == ("numba", "fast")
+
+
+def test_property_errors_survive_the_way_out_of_a_worker_process():
+    for error in (MissingExtra("numba", "fast"), ParameterError("too long"), DataError("gone")):
+        copy = pickle.loads(pickle.dumps(error))
+        assert type(copy) is type(error)
+        assert str(copy) == str(error)
+
+
+@pytest.mark.parametrize("tensor", [torch.zeros(0), torch.ones(2, 3), torch.arange(3), torch.tensor(True)])
+def test_property_finite_tensors_are_handed_on_as_they_are(tensor):
+    assert require_finite("anything", tensor) is tensor
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_error_not_finite_counts_and_names(bad):
+    tensor = torch.ones(2, 3)
+    tensor[0, 1] = tensor[1, 2] = bad
+    with pytest.raises(
+        ParameterError, match=r"the gradient must be finite, but 2 of its 6 entries are NaN or infinite"
+    ):
+        require_finite("the gradient", tensor)
