@@ -72,7 +72,7 @@ def canonical(notebook: Notebook) -> Notebook:
 def execute(path: Path | str, *, timeout: int = 600) -> Notebook:
     """Run a notebook from top to bottom in a fresh kernel and return it in canonical form.
 
-    The kernel has one thread and reaches no other machine. The time and the peak memory are written to
+    The kernel has one thread and reaches no other machine. The processor's seconds and the peak memory are written to
     ``metadata.weightlore.measured``; each figure's alt text to the metadata of its output.
 
     Args:
@@ -104,7 +104,7 @@ def execute(path: Path | str, *, timeout: int = 600) -> Notebook:
         client.execute(env=run_offline() | {"WEIGHTLORE_KERNEL_REPORT": str(report)})
         measured = {"seconds": round(time.perf_counter() - start, 1)}
         if report.exists():
-            measured["memory_mb"] = round(json.loads(report.read_text())["memory_mb"])
+            measured = {name: round(number) for name, number in json.loads(report.read_text()).items()}
     notebook.metadata.setdefault("weightlore", nbformat.NotebookNode())["measured"] = measured
     return canonical(notebook)
 

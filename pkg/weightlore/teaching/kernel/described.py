@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ __all__ = ["start"]
 
 
 def start() -> None:
-    """Ask IPython to describe every matplotlib figure it shows, and to report the peak memory at the end.
+    """Ask IPython to describe every matplotlib figure it shows, and to report time and peak memory at the end.
 
     Source: ours
     """
@@ -30,9 +31,12 @@ def _alt(figure: Any) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
 
 
 def _write(report: Path) -> None:
+    spent = {"seconds": time.process_time()}  # of the processor: a busy machine does not lengthen it
     try:
         import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        spent["memory_mb"] = peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
     except ImportError:  # Windows counts otherwise
-        return
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    report.write_text(json.dumps({"memory_mb": peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)}))
+        pass
+    report.write_text(json.dumps(spent))
