@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from weightlore.teaching import CurveFigure, describe
 from weightlore.teaching.figures.base import png_bytes
 from weightlore.teaching.page import stored_words
+from weightlore.teaching.style import palette
 
 pytest.importorskip("myst_nb")
 
@@ -76,6 +77,12 @@ def test_property_a_picture_has_its_words_and_table(built):
     assert "a < b & c rises from 1 at 0 to 9 at 2." in alts[0]
     assert page.count('<details class="wl-table">') == 1
     assert '<th scope="col">a &lt; b &amp; c</th>' in page
+
+
+def test_property_every_page_has_the_palette_of_both_themes(built):
+    page = built.read_text()
+    for theme in (palette.light, palette.dark):
+        assert f"--wl-text:{theme.text}" in page
 
 
 def test_property_words_are_found_by_the_picture():

@@ -6,6 +6,8 @@ adds what the notebook stores with the output:
     image/png, image/svg+xml     alternative text and, folded, the table of the data (see ``describe``)
     widget with a picture        <noscript> with the picture and its alternative text
 
+and to every page the palette as CSS properties, so that style sheets and drawings can follow the theme.
+
 Use it in ``conf.py`` after ``myst_nb``, or in ``_config.yml`` under ``sphinx: extra_extensions``:
 
     extensions = ["myst_nb", "weightlore.teaching.page"]
@@ -20,6 +22,8 @@ from typing import Any
 import nbformat
 from docutils import nodes
 from sphinx.application import Sphinx
+
+from weightlore.teaching.style import css_variables
 
 __all__ = ["setup"]
 
@@ -47,9 +51,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 def _style(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Add to notebook pages the rules for folded tables; in the dark, pictures stay as they are: they bring a card."""
+    """Add the palette to every page (``var(--wl-text)``), and to notebook pages the rules for tables and pictures.
+
+    In the dark, pictures stay as they are: they bring a card of their own.
+    """
+    context["metatags"] = context.get("metatags", "") + f"<style>{css_variables('body')}</style>"
     if doctree is not None and Path(app.env.doc2path(page)).suffix == ".ipynb":
-        context["metatags"] = context.get("metatags", "") + STYLE
+        context["metatags"] += STYLE
 
 
 def _complete(app: Sphinx, doctree: nodes.document) -> None:

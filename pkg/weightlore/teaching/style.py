@@ -185,7 +185,7 @@ def css_variables(selector: str = ".wl-figure") -> str:
     Source: ours
     """
     dark = _declarations(palette.dark)
-    system = f"html:not([data-theme]) body:not([data-jp-theme-light]) {selector}"
+    system = f"html:not([data-theme]):not(:has([data-jp-theme-light])) {selector}"
     return (
         f"{selector}{{{_declarations(palette.light)}}}\n"
         f'[data-theme="dark"] {selector},[data-jp-theme-light="false"] {selector}{{{dark}}}\n'
