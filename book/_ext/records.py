@@ -5,6 +5,7 @@ in ``benchmarks/results`` at the moment of the build.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -68,16 +69,16 @@ def chapter(path: Path) -> str:
 
 def claim(name: str, row: Mapping[str, Any]) -> str:
     """Return one claim as a card: the statement, whose it is, the paper's number, ours, and every seed folded below."""
-    paper = row["paper_number"] or ("none, the claim is ours" if row["whose"] == "ours" else "unknown")
+    paper = plain(row["paper_number"] or "") or ("none, the claim is ours" if row["whose"] == "ours" else "unknown")
     lines = [
         f"(claim-{name}-{row['id']})=",
         ":::::::{card}",
         ":class-card: wl-claim",
-        f"**{row['statement']}** {{bdg-{COLORS[row['verdict']]}}}`{row['verdict']}`",
+        f"**{plain(row['statement'])}** {{bdg-{COLORS[row['verdict']]}}}`{row['verdict']}`",
         "",
         f"- {WHOSE[row['whose']]}: {{cite:t}}`{row['source']}`",
         f"- The paper's number: {paper}",
-        f"- Our setting: {row['setting']}",
+        f"- Our setting: {plain(row['setting'])}",
         f"- Our number: {number(row)}",
         "",
         seeds(row),
@@ -115,7 +116,9 @@ def notebooks() -> str:
     """Return what each notebook promised and what was measured."""
     head = ("notebook", "minutes to read", "seconds declared", "seconds measured", "MB declared", "kB of file")
     head += ("kB of widget data", "code cells", "exercises")
-    paths = sorted(TUTORIALS.glob("[0-9]*/*.ipynb"))
+    contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    found = sorted(TUTORIALS.glob("[0-9]*/*.ipynb"))
+    paths = [path for path in found if path.relative_to(ROOT).with_suffix("").as_posix() in contents]
     return table(head, map(notebook, paths)) if paths else "No notebook is stored yet."
 
 
@@ -142,11 +145,29 @@ def notebook(path: Path) -> list[Any]:
 
 
 def benchmarks() -> str:
-    """Return what was measured against peers, one table a file."""
-    parts = [benchmark(path) for path in sorted(RESULTS.glob("*.json"))]
+    """Return what was measured against peers, one table for each workload."""
+    parts = [workload(read(path)) for path in sorted(RESULTS.glob("*.json"))]
     return "\n\n".join(parts) if parts else "Nothing was measured yet; `make bench` does."
 
 
-def benchmark(path: Path) -> str:
-    """Return one benchmark's table."""
-    return f"### {path.stem}\n\n```json\n{json.dumps(read(path), indent=1)}\n```"
+def workload(result: Mapping[str, Any]) -> str:
+    """Return the races of one workload: how many times as long as ours each contestant took."""
+    machine = ", ".join(f"{key} {value}" for key, value in (result["machine"] | result["versions"]).items())
+    head = ("race", "contestant", "ratio", "over the rounds", "median ms", "peak MB", "target")
+    rows = [lap(race, name, numbers) for race in result["races"] for name, numbers in race["contestants"].items()]
+    what = [f"- *{race['name']}*: {plain(race['what'])}; ours is `{race['candidate']}`" for race in result["races"]]
+    parts = [f"### {result['workload']}", "\n".join(what), table(head, rows)]
+    return "\n\n".join([*parts, f"{result['rounds']} rounds; {plain(machine)}."])
+
+
+def lap(race: Mapping[str, Any], name: str, numbers: Mapping[str, Any]) -> list[str]:
+    """Return one row of a workload's table."""
+    target = "" if numbers["target"] is None else f"{numbers['target']:g}, {'met' if numbers['met'] else 'missed'}"
+    spread = f"{numbers['lowest']:g} to {numbers['highest']:g}"
+    measured = [f"{numbers[key]:g}" for key in ("ratio", "median_ms", "peak_mb")]
+    return [race["name"], plain(name), measured[0], spread, *measured[1:], target]
+
+
+def plain(text: str) -> str:
+    """Return text in which nothing is markup."""
+    return re.sub(r"([\\`*_<>|$\[\]{}~])", r"\\\1", text)
