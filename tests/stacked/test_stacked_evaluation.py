@@ -137,6 +137,20 @@ def test_property_block_size_changes_nothing_but_last_bits(name, cache, generato
     torch.testing.assert_close(blocks.accuracy, whole.accuracy, rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("group", "dtype", "alone"), [(None, torch.float32, 3), ("6", torch.float32, 0), (None, torch.float64, 0)]
+)
+def test_property_wide_float32_convolutions_run_one_by_one_unless_shared(group, dtype, alone, generator, monkeypatch):
+    torch.manual_seed(3)
+    wide = nn.Conv2d(2, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.AvgPool2d(6), nn.Flatten()
+    model, data = nn.Sequential(*wide, nn.Linear(16, 4)).to(dtype), examples((2, 8, 8), 9, generator, dtype)
+    thetas, seen, score = corrupted(model, 3, generator, group), [], evaluation._score
+    monkeypatch.setattr(evaluation, "_score", lambda *given: seen.append(None) or score(*given))
+    found = evaluate_thetas(model, thetas, data, group=group)
+    torch.testing.assert_close(found.loss, deep_copies(model, thetas, data, group)[0], rtol=1e-4, atol=1e-5)
+    assert len(seen) == alone
+
+
 def test_property_blocks_of_thetas_are_evaluated_in_order(generator):
     model, data = mlp(), examples((12,), 30, generator)
     thetas = corrupted(model, 9, generator)

@@ -19,7 +19,7 @@ from weightlore.data.split import Split
 from weightlore.errors import ParameterError
 from weightlore.parameters import Group
 from weightlore.stacked.network import StackedNetwork
-from weightlore.stacked.operations import examples_last
+from weightlore.stacked.operations import affine, examples_last
 from weightlore.stacked.recording import Program, Step, run
 
 __all__ = ["Evaluations", "Loss", "evaluate_thetas"]
@@ -30,7 +30,8 @@ Parameters = dict[str | None, Tensor | None]
 
 CACHE = 4 * 2**20  # bytes that one block of copies and examples may touch; more is slower, measured
 LARGEST = 32 * 2**20  # bytes that it may touch where fewer examples than FEWEST would fit the cache
-FEWEST, MOST, ALONE = 16, 1024, 128  # examples of a block; of one where copies go one by one
+FEWEST, MOST, ALONE = 4, 1024, 128  # examples of a block; of one where copies go one by one
+WIDE = 128  # entries of a window from which on torch's float32 convolution takes half the time of a product of patches
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,9 @@ def _evaluate(network: StackedNetwork, thetas: Tensor, data: Split, loss: Loss) 
     program = network.understood(thetas, data.x)
     if loss is F.cross_entropy and _are_classes(data.y):
         _require_classes(data.y, network.one(thetas[0], data.x[:1]).shape[1])
-    return (
-        _one_by_one(network, thetas, data, loss) if program is None else _together(network, program, thetas, data, loss)
-    )
+    if program is None or _is_slower_together(network, program):
+        return _one_by_one(network, thetas, data, loss)
+    return _together(network, program, thetas, data, loss)
 
 
 def _one_by_one(network: StackedNetwork, thetas: Tensor, data: Split, loss: Loss) -> Tensor:
@@ -135,6 +136,22 @@ def _together(network: StackedNetwork, program: Program, thetas: Tensor, data: S
             run(own, values, its, {program.output})
             result += _scores(values[program.output].expand(len(block), -1, -1), y, loss)
     return sums
+
+
+def _is_slower_together(network: StackedNetwork, program: Program) -> bool:
+    """Whether wide convolutions would cost more than sharing saves: measured for float32 on processors."""
+    if network.dtype != torch.float32 or network.device.type != "cpu":
+        return False
+    shapes, own = network.shapes(), program.split(network.layout.names)[1]
+    products = [step for step in program.steps if step.operation is affine]
+    work = {step.output: step.size * shapes[step.parameters[0]][1:].numel() for step in products}
+    wide = [step for step in products if step in own and _window(step, shapes[step.parameters[0]]) >= WIDE]
+    return 2 * sum(work[step.output] for step in wide) > sum(work.values())
+
+
+def _window(step: Step, weight: torch.Size) -> int:
+    """Return the entries that one output of a convolution looks at, 0 for a linear layer."""
+    return weight[1:].numel() if step.size > weight[0] else 0
 
 
 def _common(

@@ -95,6 +95,20 @@ class StackedNetwork:
         shared = {**self._base, **dict(self.model.named_buffers())}
         return {None: None} | {n: t.unsqueeze(0) for n, t in shared.items()} | dict(self.layout.split(thetas))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the parameters."""
+        return next(p.dtype for p in self._base.values())
+
+    @property
+    def device(self) -> torch.device:
+        """Of the parameters."""
+        return next(p.device for p in self._base.values())
+
+    def shapes(self) -> dict[str | None, torch.Size]:
+        """Return the shapes of parameters and buffers, by name."""
+        return {name: tensor.shape for name, tensor in (*self._base.items(), *self.model.named_buffers())}
+
     def one(self, theta: Tensor, x: Tensor) -> Tensor:
         """Return the output of a single copy by the model's own code, shape (N, C); buffers are copied for the call.
 
@@ -115,7 +129,7 @@ class StackedNetwork:
         return ours.shape == model.shape and torch.allclose(ours, model, rtol=0, atol=tolerance * scale, equal_nan=True)
 
     def _require_fitting(self, x: Tensor) -> None:
-        dtype, device = next((p.dtype, p.device) for p in self._base.values())
+        dtype, device = self.dtype, self.device
         if len(x) == 0:
             raise ParameterError(f"x must hold at least one example, got shape {tuple(x.shape)}")
         if x.device != device or (x.is_floating_point() and x.dtype != dtype):
@@ -125,7 +139,7 @@ class StackedNetwork:
             )
 
     def _require_thetas(self, thetas: Tensor) -> None:
-        dtype, device = next((p.dtype, p.device) for p in self._base.values())
+        dtype, device = self.dtype, self.device
         if thetas.ndim != 2 or len(thetas) == 0 or thetas.shape[1] != self.layout.size:
             raise ParameterError(
                 f"thetas must have shape (S >= 1, P={self.layout.size}), one row per copy, got {tuple(thetas.shape)}; "
