@@ -26,7 +26,7 @@ COLORS = {
     "not reproduced": "danger",
     "not tried": "light",
 }
-WHOSE = {"paper": "The paper's claim", "other": "Another's claim", "ours": "Our claim"}
+WHOSE = {"paper": "The paper's claim", "other": "Another's claim", "ours": "Our claim, beside"}
 
 
 def read(path: Path) -> Any:
