@@ -15,6 +15,7 @@ from PIL import Image
 from weightlore.errors import ParameterError
 from weightlore.teaching import CurveFigure, Flipbook, ImageFigure, Knob
 from weightlore.teaching.figures import values_of_state
+from weightlore.teaching.figures.base import png_bytes
 from weightlore.teaching.figures.knob import number
 from weightlore.teaching.figures.packing import BUDGET, Packer, unpack
 
@@ -187,6 +188,18 @@ def test_property_picture_is_the_same_twice_and_follows_the_knob():
     first, again = (figure._repr_mimebundle_()[0]["image/png"] for _ in range(2))
     figure.turn({"layers": 3})
     assert first == again != figure._repr_mimebundle_()[0]["image/png"]
+
+
+def test_property_long_titles_are_wrapped_into_the_picture():
+    figure = curve(
+        title="A sentence that states a finding at such length that it must take a second line of its own"
+    ).picture()
+    assert png_bytes(figure)
+    (axes,) = figure.axes
+    place = axes._left_title.get_window_extent()
+    assert place.x1 <= figure.bbox.x1
+    assert place.y1 <= figure.bbox.y1
+    assert place.y0 >= axes.get_window_extent().y1
 
 
 @pytest.mark.parametrize("style", ["lines", "points", "bars"])

@@ -75,7 +75,10 @@ def test_property_corrupted_strikes_the_changed_columns_only():
     plain = strip(model, height=8).pixels
     struck = [j for j in range(plain.shape[1]) if not np.array_equal(drawn.pixels[:, j], plain[:, j])]
     assert struck == [0, 8 + GAP]
-    assert "with 2 of 16 columns struck" in drawn.alt
+    assert "with 2 of 16 columns struck, those of the 3 parameters that moved most" in drawn.alt
+    everywhere = strip(model, height=8, fate="corrupted", partner=theta + torch.linspace(0, 1, 128, dtype=theta.dtype))
+    assert "with 3 of 16 columns struck, those of the 20 parameters" in everywhere.alt
+    assert "with 0 of 16 columns struck" in strip(model, height=8, fate="corrupted", partner=theta).alt
 
 
 def test_property_explained_keeps_the_values_of_each_layer(strips):

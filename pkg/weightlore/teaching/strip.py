@@ -4,7 +4,7 @@ Layers stand side by side; each pixel is one parameter, each column as many cons
 is negative, white zero, orange positive. Every fate changes the strip as it changes theta:
 
     healthy      theta as it is
-    corrupted    the columns that hold a struck parameter, in ink              needs ``partner``: theta afterwards
+    corrupted    the columns of the 20 parameters that moved most, in ink      needs ``partner``: theta afterwards
     transferred  two strips joined by gates                                    needs ``partner``: the other theta
     uncertain    blurred: each pixel is spread over its neighbors
     explained    redrawn at random: each layer's values in another order       needs ``generator``
@@ -32,9 +32,10 @@ __all__ = ["Fate", "Strip", "strip"]
 Fate = Literal["healthy", "corrupted", "transferred", "uncertain", "explained", "sliced", "binarized"]
 
 GAP = 2  # empty columns between layers
+STRUCK = 20  # parameters at most whose columns are struck
 _WORDS = {
     "healthy": "as trained",
-    "corrupted": "with {struck} of {columns} columns struck",
+    "corrupted": "with {struck} of {columns} columns struck, those of the {moved} parameters that moved most",
     "transferred": "twice, source above target, joined by gates",
     "uncertain": "blurred: each value is spread over its neighbors",
     "explained": "redrawn at random within each layer",
@@ -237,11 +238,16 @@ def _drawn(
 def _struck(
     layers: list[np.ndarray], other: list[np.ndarray], height: int, limit: float
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    changed = _joined([_columns((a != b).astype(float), height) for a, b in zip(layers, other, strict=True)])
+    change = np.abs(np.concatenate(other) - np.concatenate(layers))
+    moved = np.argsort(-change, kind="stable")[: min(STRUCK, np.count_nonzero(change))]
+    hit = np.isin(np.arange(len(change)), moved).astype(float)
+    marks = np.split(hit, np.cumsum([len(layer) for layer in layers])[:-1])
+    changed = _joined([_columns(mark, height) for mark in marks])
     struck = np.nan_to_num(changed).any(axis=0)
     pixels = _colored(_joined([_columns(layer, height) for layer in other]), limit)
     pixels[:, struck] = _rgb(palette.light.text)
-    return pixels, {"struck": int(struck.sum()), "columns": int((~np.isnan(changed).all(axis=0)).sum())}
+    columns = int((~np.isnan(changed).all(axis=0)).sum())
+    return pixels, {"struck": int(struck.sum()), "columns": columns, "moved": len(moved)}
 
 
 def _gated(layers: list[np.ndarray], other: list[np.ndarray], height: int, limit: float) -> np.ndarray:

@@ -47,6 +47,9 @@ def png_bytes(figure: Figure, *, dpi: int = 100, colors: int = 64) -> bytes:
     """
     from PIL import Image
 
+    for axes in figure.axes:
+        for title in ("title", "_left_title", "_right_title"):
+            getattr(axes, title).set_wrap(True)  # a sentence may be wider than the picture
     raw = io.BytesIO()
     figure.savefig(raw, format="png", dpi=dpi, metadata={"Software": None})
     small = io.BytesIO()
