@@ -21,7 +21,9 @@ def stored(chapter):
 
 
 def stored_row(claim):
-    return next(r for r in stored(claim.chapter) if r["id"] == claim.id)
+    rows = {r["id"]: r for r in stored(claim.chapter)}
+    assert claim.id in rows, f"{claim.id} has no row; run `make claims`"
+    return rows[claim.id]
 
 
 def name(claim):
