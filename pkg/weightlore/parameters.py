@@ -267,12 +267,13 @@ def places_of(model: nn.Module, parameters: Mapping[str, Tensor]) -> dict[str, T
     """Return what ``torch.func.functional_call(..., tie_weights=False)`` needs to run a model at other parameters.
 
     A tied parameter has several places, each of which gets the same value; a module that is registered under two names
-    gets it once. (Given it twice, torch 2.13 leaves the value in the model afterwards.) Buffers are copied, so that
-    running statistics are not updated.
+    gets it once. (Given it twice, torch 2.13 leaves the value in the model afterwards.) Buffers that are not named are
+    copied, so that running statistics are not updated.
 
     Args:
         model: any module; left as it is.
-        parameters: values by the names of ``layout(model)``; parameters that are not named keep the model's value.
+        parameters: values by the names of ``model.named_parameters()``, and of buffers where they too shall have other
+            values; parameters that are not named keep the model's.
 
     Returns:
         A value for every place, by its path in the model.
@@ -280,7 +281,7 @@ def places_of(model: nn.Module, parameters: Mapping[str, Tensor]) -> dict[str, T
     Source: ours
     """
     values = {id(p): parameters[name] for name, p in model.named_parameters() if name in parameters}
-    values |= {id(buffer): buffer.clone() for buffer in model.buffers()}
+    values |= {id(b): parameters[name] if name in parameters else b.clone() for name, b in model.named_buffers()}
     places = {}
     for path, module in model.named_modules():
         own = dict(module.named_parameters(recurse=False, remove_duplicate=False))

@@ -235,6 +235,19 @@ def test_property_model_is_left_bit_for_bit(generator):
     assert torch.equal(inputs, x)
 
 
+def test_property_a_layer_registered_twice_and_tied_weights_are_left_whole(generator):
+    first, second = nn.Linear(4, 4, bias=False).double(), nn.Linear(4, 4).double()
+    second.weight = first.weight
+    model = nn.Sequential(first, nn.Tanh(), second, nn.ReLU(), second)
+    kept = list(model.named_parameters(remove_duplicate=False))
+    thetas = torch.stack([flatten(model), flatten(model) + 0.1])
+    x = torch.rand(5, 4, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(call_stacked(model, thetas, x), one_by_one(model, thetas, x))
+    now = list(model.named_parameters(remove_duplicate=False))
+    assert [name for name, _ in now] == [name for name, _ in kept]
+    assert all(one is other for (_, one), (_, other) in zip(now, kept, strict=True))
+
+
 def test_property_exception_in_the_model_passes_and_leaves_it(generator):
     model, thetas, x = made(UNDERSTOOD, "mlp", generator)
     theta = flatten(model)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.errors import ParameterError
-from weightlore.parameters import Group, layout
+from weightlore.parameters import Group, layout, places_of
 from weightlore.stacked.operations import examples_last
 from weightlore.stacked.recording import Program, record, run
 
@@ -116,9 +116,9 @@ class StackedNetwork:
             theta: shape (P,).
             x: shape (N, ...).
         """
-        buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        places = places_of(self.model, self.layout.split(theta))
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-            return torch.func.functional_call(self.model, {**buffers, **self.layout.split(theta)}, (x,))
+            return torch.func.functional_call(self.model, places, (x,), tie_weights=False)
 
     def _agrees(self, program: Program, theta: Tensor, x: Tensor) -> bool:
         values = {0: examples_last(x)}

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from weightlore.parameters import places_of
 from weightlore.stacked.vocabulary import QUERIES, RULES, NotUnderstood
 
 __all__ = ["Program", "Step", "record", "run"]
@@ -120,7 +121,7 @@ def record(model: nn.Module, parameters: Mapping[str, Tensor], x: Tensor) -> Pro
     x = x.clone()
     recorder = _Recorder(tensors, x)
     with recorder:
-        out = torch.func.functional_call(model, tensors, (x,))
+        out = torch.func.functional_call(model, places_of(model, tensors), (x,), tie_weights=False)
     return recorder.program(out)
 
 
