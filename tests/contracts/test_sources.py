@@ -14,6 +14,13 @@ CHAPTER_1 = [
 ]
 PAGES = {p.relative_to(ROOT).as_posix(): p.read_text("utf-8") for p in sorted((ROOT / "book").rglob("*.md"))}
 
+# On the page of references for those who read on: the papers of the later chapters, and the works around the first.
+READING = {
+    *("gawlikowski2023uncertainty", "lu2020binary", "sundararajan2018note", "zhang2019bitslice", "zhang2019ptu"),
+    *("andriushchenko2022sam", "goodfellow2015explaining", "jiao2024pvf", "keskar2017largebatch", "lu2023poisoning"),
+    *("madry2018resistant", "srivastava2014dropout", "tsai2021formalizing", "zheng2021amp"),
+}
+
 
 @pytest.mark.parametrize("path", modules())
 def test_property_every_public_name_says_its_source(path):
@@ -118,3 +125,17 @@ def test_property_pages_cite_what_exists(path):
     cited = set(re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", PAGES[path]))
     names = {name.strip() for group in cited for name in group.split(",")} | house.sources_of(PAGES[path])
     assert names <= keys(), sorted(names - keys())
+
+
+def unnamed(entries, texts) -> list[str]:
+    """References that no text names and no reader is sent to."""
+    said = "\n".join(texts)
+    return [key for key in sorted(entries) if key not in READING and key not in said]
+
+
+def test_property_every_reference_is_named_somewhere():
+    folders = ("pkg", "book", "tutorials", "tests/claims")
+    files = [p for folder in folders for p in (ROOT / folder).rglob("*") if p.suffix in {".py", ".md", ".ipynb"}]
+    assert unnamed(keys(), [p.read_text("utf-8") for p in files if "vendor" not in p.parts]) == []
+    assert set(keys()) >= READING
+    assert unnamed({"sun2021corruption", "nobody1999nothing"}, ["Source: [sun2021corruption]"]) == ["nobody1999nothing"]
