@@ -1,0 +1,38 @@
+"""Run the workloads: ``python -m benchmarks [NAME ...] [--rounds N]``."""
+
+import argparse
+import subprocess
+import sys
+
+from benchmarks import closed_form, race, resistant_step, trials_cnn, trials_layer, trials_mlp
+
+WORKLOADS = {
+    "trials_mlp": trials_mlp.races,
+    "trials_cnn": trials_cnn.races,
+    "trials_layer": trials_layer.races,
+    "closed_form": closed_form.races,
+    "resistant_step": resistant_step.races,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=race.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(WORKLOADS)}; all without")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds per race, at least 5 (default 9)")
+    asked = parser.parse_args()
+    unknown = set(asked.names) - set(WORKLOADS)
+    if unknown or asked.rounds < 5:
+        parser.error(
+            f"unknown workload {', '.join(sorted(unknown))}" if unknown else "a median needs 5 rounds at least"
+        )
+    if len(asked.names) == 1:
+        met = race.run(asked.names[0], WORKLOADS[asked.names[0]](), asked.rounds)
+        print("  every target is met" if met else "  a target is missed", flush=True)
+        return 0
+    for name in asked.names or WORKLOADS:  # a process each: how memory is handed out depends on what ran before
+        subprocess.run([sys.executable, "-m", "benchmarks", name, "--rounds", str(asked.rounds)], check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
