@@ -133,10 +133,10 @@ READY = """async () => {
 
 @pytest.fixture
 def visit(chromium, html, request):
-    """Return ``visit(page, origin="file", theme="light", width=1200, javascript=True)``, which opens a page."""
+    """Return ``visit(page, origin="file", theme="light", width=1200, ...)``, which opens a page."""
     contexts = []
 
-    def go(path, *, origin="file", theme="light", width=1200, javascript=True) -> Visit:
+    def go(path, *, origin="file", theme="light", width=1200, javascript=True, settled=True) -> Visit:
         base = html.as_uri() if origin == "file" else request.getfixturevalue("server")
         context = chromium.new_context(
             viewport={"width": width, "height": 900},
@@ -156,7 +156,7 @@ def visit(chromium, html, request):
         page.on("pageerror", lambda error: seen.errors.append(str(error)))
         page.on("console", lambda m: seen.errors.append(m.text) if m.type == "error" else None)
         page.goto(f"{base}/{path}")
-        if javascript:
+        if javascript and settled:
             page.evaluate(READY)
         return seen
 
