@@ -221,7 +221,7 @@ def test_error_a_run_says_what_is_wrong(tmp_path):
     with pytest.raises(ParameterError, match="unique"):
         run_claims([claim(), claim()], tmp_path)
     with pytest.raises(ParameterError, match="small"):
-        run_claims([claim()], tmp_path, only=["smal"])
+        run_claims([claim()], tmp_path, only=["other"])
     with pytest.raises(ParameterError, match="finite 'value'"):
         run_claims([claim(measure=lambda seed: float("nan"))], tmp_path)
     with pytest.raises(ParameterError, match="finite 'value'"):

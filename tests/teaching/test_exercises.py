@@ -172,3 +172,13 @@ def test_property_a_reply_is_announced_and_its_text_is_escaped():
 
 def test_oracle_the_lottery_is_the_inverse_of_the_tail():
     assert ALL["corrupted.lottery"].reference() == pytest.approx(1 / float(cosine_tail(0.1, 10_000)))
+
+
+def test_property_a_function_is_judged_by_the_shape_and_size_of_what_it_returns():
+    right = ALL["corrupted.hoelder"].reference
+    assert check("corrupted.hoelder", lambda g, p: right(g, p)[:1]).diagnosis == "shape"
+    assert check("corrupted.hoelder", lambda g, p: right(g, p).unsqueeze(0)).diagnosis == "shape"
+    rounded = check("corrupted.hoelder", lambda g, p: 1.02 * right(g, p))
+    assert rounded.diagnosis == "scale"
+    assert "looks rounded" in rounded.says
+    assert "Which norm" in check("corrupted.hoelder", lambda g, p: 4 * right(g, p)).says
