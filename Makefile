@@ -49,8 +49,9 @@ test-portable: $(READY) ## run the notebooks again as an older processor would: 
 lab: $(READY) ## open the tutorials in JupyterLab
 	$(BIN)/jupyter lab tutorials
 
-bench: $(READY) ## measure speed against the peers and write benchmarks/results
+bench: $(HTML) ## measure speed against the peers and write benchmarks/results
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.redraw
 
 peers: $(READY) ## install other people's implementations, which some tests and benchmarks compare with
 	@$(call install,-c requirements.lock -e .[peers])

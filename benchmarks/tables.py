@@ -27,11 +27,12 @@ def update() -> None:
 
 def _table(content: dict[str, Any]) -> str:
     machine, versions = content["machine"], content["versions"]
+    command = content.get("command", f"python -m benchmarks {content['workload']} --rounds {content['rounds']}")
     lines = [
         f"### {content['workload']}",
         "",
-        f"`python -m benchmarks {content['workload']} --rounds {content['rounds']}`: {machine['processor']}, "
-        f"{machine['instructions']}, torch {versions['torch']}, Python {versions['python']}.",
+        f"`{command}`: {machine['processor']}, {machine['instructions']}, "
+        f"torch {versions['torch']}, Python {versions['python']}.",
         "",
         "| race | contestant | times ours (lowest-highest) | target | ms | peak MB |",
         "|---|---|---|---|---|---|",

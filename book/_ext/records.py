@@ -164,7 +164,8 @@ def lap(race: Mapping[str, Any], name: str, numbers: Mapping[str, Any]) -> list[
     """Return one row of a workload's table."""
     target = "" if numbers["target"] is None else f"{numbers['target']:g}, {'met' if numbers['met'] else 'missed'}"
     spread = f"{numbers['lowest']:g} to {numbers['highest']:g}"
-    measured = [f"{numbers[key]:g}" for key in ("ratio", "median_ms", "peak_mb")]
+    values = [numbers[key] for key in ("ratio", "median_ms", "peak_mb")]
+    measured = ["" if value is None else f"{value:g}" for value in values]
     return [race["name"], plain(name), measured[0], spread, *measured[1:], target]
 
 
