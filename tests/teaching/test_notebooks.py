@@ -106,6 +106,15 @@ def test_property_execution_times_and_versions_are_left_out():
     assert canonical(notebook).cells == canonical(made()).cells
 
 
+def test_property_what_is_printed_is_one_text_however_it_arrived():
+    pieces = made()
+    pieces.cells[2].outputs = [new_output("stream", name="stdout", text=t) for t in ("accuracy ", "0.974\n")]
+    assert canonical(pieces) == canonical(made())
+    assert compare(pieces, made()) == []
+    pieces.cells[2].outputs[1].name = "stderr"
+    assert compare(pieces, made())
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

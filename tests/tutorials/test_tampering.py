@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 from weightlore.teaching import compare, freeze
@@ -55,6 +55,13 @@ def picture(notebook):
 
 def alt(notebook):
     notebook.cells[2].metadata.mystnb.image.alt = "It falls."
+
+
+def pieces(notebook):
+    """The same text as it may arrive: in two parts. No tampering."""
+    text = notebook.cells[1].outputs[0].text
+    parts = [new_output("stream", name="stdout", text=part) for part in (text[:5], text[5:])]
+    notebook.cells[1].outputs[:1] = parts
 
 
 def states(notebook):
@@ -108,7 +115,7 @@ def test_property_a_deleted_widget_state_is_missed_by_no_count(frozen):
 def verdicts(frozen, tmp_path_factory):
     """Which tests of ``make test`` fail, for each tampering, in one run over all of them."""
     folder = tmp_path_factory.mktemp("tampered")
-    for name, tamper in {"none": lambda notebook: None, **TAMPERS}.items():
+    for name, tamper in {"none": lambda notebook: None, "pieces": pieces, **TAMPERS}.items():
         nbformat.write(tampered(frozen, tamper), folder / f"{name}.ipynb")
     options = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(ROOT / "tests" / "sanitize.cfg")]
     command = [sys.executable, "-m", "pytest", "-p", "tests.tutorials.judged", "-q", "-rA", "-p", "no:cacheprovider"]
@@ -121,13 +128,15 @@ def verdicts(frozen, tmp_path_factory):
     )
     assert found, done.stdout + done.stderr
     return {
-        name: {test for verdict, n, test in found if n == name and verdict != "PASSED"} for name in [*TAMPERS, "none"]
+        name: {test for verdict, n, test in found if n == name and verdict != "PASSED"}
+        for name in [*TAMPERS, "none", "pieces"]
     }
 
 
 @pytest.mark.slow
 def test_limit_an_untouched_notebook_passes(verdicts):
     assert verdicts["none"] == set()
+    assert verdicts["pieces"] == set(), "nor does it matter how a text arrived"
 
 
 @pytest.mark.slow

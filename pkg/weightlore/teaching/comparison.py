@@ -82,14 +82,11 @@ def _cell(old: Notebook, new: Notebook) -> Iterator[str]:
 
 
 def _outputs(cell: Notebook) -> list[tuple[str, Any]]:
-    """Return what a cell shows as (kind, content), neighboring pieces of one stream joined."""
+    """Return what a cell shows as (kind, content)."""
     shown: list[tuple[str, Any]] = []
     for output in cell.outputs:
         if output.output_type == "stream":
-            if shown and shown[-1][0] == output.name:
-                shown[-1] = (output.name, shown[-1][1] + output.text)
-            else:
-                shown.append((output.name, output.text))
+            shown.append((output.name, output.text))
         elif output.output_type == "error":
             shown.append(("error", f"{output.ename}: {output.evalue}"))
         else:

@@ -44,7 +44,8 @@ def canonical(notebook: Notebook) -> Notebook:
     """Return a copy in which everything that differs by chance has a fixed name.
 
     Widget ids are numbered in the order in which the reader meets them; those that no cell shows (links) follow,
-    sorted by what they say. Execution times and the version of Python are left out.
+    sorted by what they say. What a cell prints is one text, however it arrived. Execution times and the version of
+    Python are left out.
 
     Args:
         notebook: an executed notebook, nbformat 4; left as it is.
@@ -58,6 +59,8 @@ def canonical(notebook: Notebook) -> Notebook:
     result.metadata.get("language_info", {}).pop("version", None)
     for cell in result.cells:
         cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = _joined(cell.outputs)
     state = result.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
     names = {old: f"{i:032x}" for i, old in enumerate(_in_order(result, state))}
     text = json.dumps(result)
@@ -167,6 +170,18 @@ def run_offline() -> dict[str, str]:
     environment.pop("MPLBACKEND", None)  # else figures would not be shown in the notebook
     paths = [str(KERNEL), *filter(None, [environment.get("PYTHONPATH")])]
     return environment | dict.fromkeys(ONE_THREAD, "1") | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
+
+
+def _joined(outputs: list[Notebook]) -> list[Notebook]:
+    """Join neighboring pieces of one stream."""
+    joined: list[Notebook] = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if last is not None and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _in_order(notebook: Notebook, state: dict[str, Any]) -> list[str]:
