@@ -6,8 +6,6 @@ import pytest
 from tests.contracts import house
 from tests.contracts.files import package
 
-EXEMPT = {"__init__"}
-
 
 @pytest.mark.parametrize("path", package())
 def test_property_imports_flow_one_way(path):

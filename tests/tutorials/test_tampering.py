@@ -100,12 +100,14 @@ def tampered(notebook, tamper):
     return notebook
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TAMPERS)
 def test_property_compare_finds_every_tampering(frozen, name):
     assert compare(frozen, frozen) == []
     assert compare(tampered(frozen, TAMPERS[name]), frozen)
 
 
+@pytest.mark.slow
 def test_property_a_deleted_widget_state_is_missed_by_no_count(frozen):
     lines = compare(tampered(frozen, widget_state), frozen)
     assert any("is not stored" in line for line in lines)
