@@ -35,6 +35,9 @@ torch.set_num_threads(1)
 CHAPTER, PAPER = "1_corrupted", "sun2021corruption"
 FIVE, TWENTY = tuple(range(5)), tuple(range(20))
 SHARE = 0.04  # epsilon as a share of ||theta||
+# On Fashion-MNIST, of 0.05, 0.1, 0.2 and 0.5 the largest that cost less than a point of accuracy on 5,000 other
+# images, seed 999.
+TRAINED = {"digits": 0.5, "fashion": 0.1}  # epsilon of resistant training
 DIGITS = "MLP 64-64-32-10 on digits, float64"
 FASHION = "Fashion-MNIST, first 10,000 training images, all test images, float32"
 
@@ -207,7 +210,7 @@ def scores(data: str, seed: int, alpha: float, train: Split, test: Split) -> dic
     sizes = (64, 64, 32, 10) if data == "digits" else (784, 64, 32, 10)
     model = mlp(sizes, generator=generator, dtype=train.x.dtype)
     epochs = 40 if data == "digits" else 15
-    fit_resistant(model, train, Budget(0.5), alpha=alpha, generator=generator, epochs=epochs)
+    fit_resistant(model, train, Budget(TRAINED[data]), alpha=alpha, generator=generator, epochs=epochs)
     found = indicator(model.eval(), test, Budget(1.0))
     return {"accuracy": found.accuracy_before, "loss": found.loss_before, "attacked": found.accuracy_after}
 
@@ -224,7 +227,7 @@ def gain(data: str, what: str) -> object:
 
 def resistance(data: str, words: str, needs: tuple[str, ...] = ()) -> list[Claim]:
     """Return the claims on resistant training for one data set."""
-    common = f"{words}; alpha = 0.5, epsilon = 0.5 against alpha = 0, paired seeds"
+    common = f"{words}; alpha = 0.5, epsilon = {TRAINED[data]} against alpha = 0, paired seeds"
     robust = Claim(
         id=f"resistant-robust-{data}",
         chapter=CHAPTER,
