@@ -17,7 +17,7 @@ def races() -> list[Race]:
     wide = Split(torch.rand(1024, 784, generator=generator), torch.randint(0, 10, (1024,), generator=generator))
     images = Split(torch.rand(128, 3, 32, 32, generator=generator), torch.randint(0, 10, (128,), generator=generator))
     return [
-        _race("digits MLP", "MLP 64-64-32-10, float64, batches of 64", mlp, train),
+        _race("digits MLP", "MLP 64-64-32-10, float64, batches of 64", mlp, train, epochs=5),
         _race("digits CNN", "CNN with 8 and 16 channels, float64, batches of 64", cnn, train),
         _race("wide MLP", "MLP 784-256-128-10, float32, batches of 128", _wide, wide, batch_size=128),
         _race("ResNet-20", "ResNet-20 on images 32x32, float32, batches of 64", resnet20, images),
@@ -28,18 +28,18 @@ def _wide(*, generator: torch.Generator) -> torch.nn.Module:
     return mlp((784, 256, 128, 10), generator=generator, dtype=torch.float32)
 
 
-def _race(name: str, what: str, build, data: Split, batch_size: int = 64) -> Race:
+def _race(name: str, what: str, build, data: Split, batch_size: int = 64, epochs: int = 1) -> Race:
     def epoch(step: Step):
         def run() -> float:
             model = build(generator=torch.Generator().manual_seed(0))
             generator = torch.Generator().manual_seed(1)
-            return fit(model, data, step=step, generator=generator, epochs=1, batch_size=batch_size).train_loss[0]
+            return fit(model, data, step=step, generator=generator, epochs=epochs, batch_size=batch_size).train_loss[0]
 
         return run
 
     return Race(
         name=name,
-        what=f"one epoch, {what}",
+        what=f"epochs: {epochs}, {what}",
         contestants={
             "plain": epoch(cross_entropy),
             "resistant_step": epoch(resistant_step(Budget(EPSILON))),

@@ -4,7 +4,7 @@ from benchmarks import copies
 from benchmarks.race import Race
 from benchmarks.trials_cnn import noise, pooled_network
 
-COPIES = 50
+COPIES = 20
 
 
 def races() -> list[Race]:
