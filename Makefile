@@ -94,7 +94,7 @@ $(READY): requirements.lock pyproject.toml
 	@test -n "$(PY)" || { echo "No Python >= 3.11 found. Install one, or name it: make book PY=/path/to/python" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PY) -m venv .venv || { rm -rf .venv; \
 	  echo "$(PY) cannot make an environment. On Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@echo "Installing the environment into .venv (about 1.2 GB; a minute or two the first time) ..."
+	@echo "Installing the environment into .venv (about 2 GB; a minute or two the first time) ..."
 	@$(call install,-r requirements.lock -e .)
 	@touch $@
 

@@ -103,11 +103,11 @@ def tidy(lines: list[str], *, keys: frozenset[str] = frozenset()) -> list[str]:
         if line.strip() and not indented:
             block, section = False, line.strip() if line.strip() in (*SECTIONS, "Example:", "Examples:") else ""
         if indented and not section and not block:
-            block = True
-            if out and not out[-1].strip():
-                out += [] if any(x.rstrip().endswith("::") for x in out[-2:-1]) else [".. code-block:: text", ""]
+            if out and out[-1].strip():  # the second line of a long last line
+                line = line.strip()
             else:
-                block = False
+                block = True
+                out += [] if any(x.rstrip().endswith("::") for x in out[-2:-1]) else [".. code-block:: text", ""]
         out.append(line if block or section.startswith("Example") else escape(line, keys))
     return out
 

@@ -87,7 +87,9 @@ def test_property_ledger_page_says_what_the_files_say(html):
     text = words(html / "book" / "ledger.html")
     for path in (ROOT / "book" / "ledger").glob("*.json"):
         for row in json.loads(path.read_text())["rows"]:
-            assert f"claim-{path.stem}-{row['id']}".lower() in links.read(html / "book" / "ledger.html").anchors
+            assert (
+                f"claim-{path.stem}-{row['id']}".replace("_", "-") in links.read(html / "book" / "ledger.html").anchors
+            )
             numbers = [value for seed in row["values"].values() for value in seed.values()]
             numbers += [row["mean"], *(row["interval"] or [])]
             missing = [number for number in numbers if number is not None and f"{number:g}" not in text]
