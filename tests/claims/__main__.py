@@ -6,7 +6,7 @@ import torch
 from tests.claims import LEDGERS, collected
 from tqdm import tqdm
 
-from weightlore.teaching.recording import run_claims
+from weightlore.teaching.recording import prune, run_claims
 
 
 def main() -> None:
@@ -14,7 +14,10 @@ def main() -> None:
     parser.add_argument("--chapter", help="only this ledger, such as 1_corrupted")
     parser.add_argument("--only", action="append", metavar="ID", help="only this claim; may be given several times")
     parser.add_argument("--list", action="store_true", help="say what there is and measure nothing")
+    parser.add_argument("--prune", action="store_true", help="take out the rows that belong to no claim")
     options = parser.parse_args()
+    if options.prune:
+        return print("rows taken out:", ", ".join(prune(collected(), LEDGERS)) or "none")
     torch.set_num_threads(1)
     claims = [claim for claim in collected() if options.chapter in (None, claim.chapter)]
     if not claims:

@@ -34,4 +34,6 @@ def moved(claim: Claim, stored: dict) -> list[str]:
 def unlisted(claims: list[Claim], rows: list[dict]) -> list[str]:
     """Claims without a row, rows without a claim."""
     ids, stored = {claim.id for claim in claims}, {r["id"] for r in rows}
-    return [f"{i} has no row" for i in sorted(ids - stored)] + [f"row {i} has no claim" for i in sorted(stored - ids)]
+    return [f"{i} has no row" for i in sorted(ids - stored)] + [
+        f"row {i} has no claim; python -m tests.claims --prune takes it out" for i in sorted(stored - ids)
+    ]

@@ -101,4 +101,4 @@ def test_property_a_claim_that_measures_something_else_now_is_found(honest):
 def test_limit_a_fast_claim_must_have_been_measured():
     assert moved(CLAIM, row(CLAIM, {})) == ["tiny is marked fast, but was never measured"]
     assert unlisted([CLAIM], []) == ["tiny has no row"]
-    assert unlisted([], [row(CLAIM, {})]) == ["row tiny has no claim"]
+    assert "row tiny has no claim" in unlisted([], [row(CLAIM, {})])[0]

@@ -13,7 +13,7 @@ from weightlore.errors import DataError, ParameterError
 from weightlore.teaching import Claim, ledger
 from weightlore.teaching.claims import VERDICTS, beyond, interval, row
 from weightlore.teaching.ledgers import chapters
-from weightlore.teaching.recording import run_claims
+from weightlore.teaching.recording import prune, run_claims
 from weightlore.teaching.versions import version
 
 CALLS = []
@@ -129,6 +129,43 @@ def test_property_what_was_never_run_is_not_tried(tmp_path):
     assert [(r["id"], r["verdict"]) for r in rows] == [("other", "not tried"), ("small", "reproduced")]
     run_claims([claim(), claim(id="other")], tmp_path, only=["other"])
     assert len(CALLS) == 6, "rows of the claims that are not asked for are kept"
+
+
+def test_property_what_others_stored_meanwhile_is_kept(tmp_path):
+    def another_process(line):
+        if line.endswith("small, seed 1"):
+            run_claims([claim(id="other"), claim(id="third")], tmp_path, only=["other"])
+
+    run_claims([claim(id="old")], tmp_path)
+    run_claims([claim()], tmp_path, progress=another_process)
+    rows = {r["id"]: r for r in ledger("9_test", folder=tmp_path).rows}
+    assert {name: len(r["values"]) for name, r in rows.items()} == {"old": 3, "other": 3, "small": 3, "third": 0}
+
+
+def test_property_values_of_a_changed_claim_stay_until_it_is_measured_again(tmp_path):
+    run_claims([claim()], tmp_path)
+    changed = claim(setting="another network")
+    run_claims([changed], tmp_path, only=[])
+    kept = ledger("9_test", folder=tmp_path)["small"]
+    assert len(kept["values"]) == 3
+    assert kept["version"] == version(claim())
+    assert kept["setting"] == "none"
+    run_claims([changed], tmp_path)
+    assert ledger("9_test", folder=tmp_path)["small"]["version"] == version(changed)
+
+
+def test_property_a_source_edited_during_a_run_does_not_relabel_what_was_measured(tmp_path, monkeypatch):
+    before = version(claim())
+    run_claims([claim()], tmp_path, progress=lambda line: monkeypatch.setitem(globals(), "SCALE", 3.0))
+    assert version(claim()) != before
+    assert ledger("9_test", folder=tmp_path)["small"]["version"] == before
+
+
+def test_property_rows_without_a_claim_are_pruned_when_asked(tmp_path):
+    run_claims([claim(), claim(id="other")], tmp_path)
+    assert prune([claim()], tmp_path) == ["other"]
+    assert [r["id"] for r in ledger("9_test", folder=tmp_path).rows] == ["small"]
+    assert prune([claim()], tmp_path) == []
 
 
 def test_property_absent_data_pass_a_claim_over(tmp_path):

@@ -135,12 +135,13 @@ def beyond(
     return rule
 
 
-def row(claim: Claim, values: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
+def row(claim: Claim, values: Mapping[int, Mapping[str, float]], *, measured_by: str | None = None) -> dict[str, Any]:
     """Return the ledger's row: the claim in words, the values and what follows from them.
 
     Args:
         claim: the claim.
         values: for each seed measured so far, the numbers, the claim's own under ``"value"``.
+        measured_by: the version that measured; ``None`` for the claim as its source stands now.
 
     Returns:
         What is stored as JSON. With no value the verdict is ``"not tried"``, with some seeds missing ``"undecided"``.
@@ -162,7 +163,7 @@ def row(claim: Claim, values: Mapping[int, Mapping[str, float]]) -> dict[str, An
         "interval": [rounded(x) for x in interval(array)] if len(done) > 1 else None,
         "seeds": len(claim.seeds),
         "verdict": verdict,
-        "version": version(claim),
+        "version": measured_by or version(claim),
     }
 
 
