@@ -28,6 +28,10 @@ OVERFLOW = """() => {
   return [out.slice(0, 8), document.documentElement.scrollWidth - wide];
 }"""
 
+CUT = """() => [...document.querySelectorAll('article div.math svg')]
+  .filter(s => s.getBoundingClientRect().left < s.closest('div.math').getBoundingClientRect().left - 1)
+  .map(s => s.closest('div.math').textContent.trim().slice(0, 60))"""
+
 CONTRAST = """() => {
   const parse = c => { const v = c.match(/[\\d.]+/g).map(Number); return v.length < 4 ? [...v, 1] : v; };
   const over = (a, b) => [0, 1, 2].map(i => a[i] * a[3] + b[i] * (1 - a[3])).concat(1);
@@ -163,9 +167,11 @@ def test_property_axe_finds_nothing_serious_of_ours(visit, page, theme):
 
 @pytest.mark.parametrize("page", toc_pages())
 def test_property_nothing_is_wider_than_a_phone(visit, page):
-    elements, beyond = visit(page, width=360).page.evaluate(OVERFLOW)
+    narrow = visit(page, width=360).page
+    elements, beyond = narrow.evaluate(OVERFLOW)
     assert not elements
     assert beyond <= 0
+    assert not narrow.evaluate(CUT), "a formula whose beginning cannot be scrolled to"
 
 
 @pytest.mark.parametrize("page", chapter_pages())
