@@ -1,8 +1,7 @@
-"""One strict build for all tests of the book, a server for it, and a browser that reaches nothing but this machine."""
+"""One strict build for all tests of the book, a server for it, and pages that are visited."""
 
 import functools
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,8 +16,6 @@ from contents import AXE, ROOT
 sys.path.insert(0, str(ROOT / "book" / "_ext"))  # the modules that write the pages
 VENDORED = ROOT / "book" / "_static" / "vendor" / "require.js"
 LOOPBACK = ROOT / "pkg" / "weightlore" / "teaching" / "kernel"  # a sitecustomize that refuses every other host
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 
 @dataclass(frozen=True)
@@ -89,22 +86,6 @@ def server(html):
         http.shutdown()
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """A Chromium that resolves no name; its absence skips by name, or fails where a browser is required."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        if os.environ.get("WEIGHTLORE_REQUIRE_BROWSER"):
-            pytest.fail("WEIGHTLORE_REQUIRE_BROWSER is set, but there is no Chromium on the PATH")
-        pytest.skip("no Chromium on the PATH; WEIGHTLORE_REQUIRE_BROWSER=1 would make this an error")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as tools:
-        browser = tools.chromium.launch(executable_path=path, args=QUIET)
-        yield browser
-        browser.close()
-
-
 @dataclass
 class Visit:
     """A page that was opened, and what went wrong or outside while it was."""
@@ -132,13 +113,13 @@ READY = """async () => {
 
 
 @pytest.fixture
-def visit(chromium, html, request):
+def visit(browser, html, request):
     """Return ``visit(page, origin="file", theme="light", width=1200, ...)``, which opens a page."""
     contexts = []
 
     def go(path, *, origin="file", theme="light", width=1200, javascript=True, settled=True) -> Visit:
         base = html.as_uri() if origin == "file" else request.getfixturevalue("server")
-        context = chromium.new_context(
+        context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme=theme,
             java_script_enabled=javascript,

@@ -1,8 +1,6 @@
-"""A Chromium that reaches nothing but this machine, and a page that shows one figure with a minimal model."""
+"""A page that shows one figure with a minimal model."""
 
 import base64
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,28 +27,6 @@ MOUNT = """async ({esm, state, data}) => {
   window.stop = await module.default.render({model: window.model, el: document.getElementById("host")});
   await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
 }"""
-
-
-def _chromium() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next((path for path in map(shutil.which, names) if path), None)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium without a window; its absence skips the test by name, or fails it where a browser is required."""
-    path = _chromium()
-    if path is None:
-        if os.environ.get("WEIGHTLORE_REQUIRE_BROWSER"):
-            pytest.fail("Chromium is required here but was not found on the PATH")
-        pytest.skip("no Chromium on the PATH")
-    api = pytest.importorskip("playwright.sync_api")
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    quiet += ["--disable-component-update", "--disable-sync"]
-    with api.sync_playwright() as tools:
-        chromium = tools.chromium.launch(executable_path=path, args=quiet)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
