@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from weightlore.errors import ParameterError
 
-__all__ = ["Chain", "Layered", "built", "require_counts"]
+__all__ = ["Chain", "Layered", "built", "require_counts", "walked"]
 
 Shape = tuple[int, ...]
 Model = TypeVar("Model", bound=nn.Module)
@@ -53,6 +53,25 @@ class Layered(Protocol):
     def head(self, h: Tensor) -> Tensor:
         """Return the logits, given the output of the last layer."""
         ...
+
+
+def walked(network: Layered, x: Tensor) -> list[Tensor]:
+    """Return the outputs of all layers, h_l = phi(l)(pre(l, h_{l-1})), first layer first.
+
+    Args:
+        network: what can be taken apart.
+        x: its input.
+
+    Returns:
+        L tensors, in the shapes of the layers' outputs.
+
+    Source: ours
+    """
+    outputs, h = [], x
+    for l in range(network.num_layers):  # noqa: E741
+        h = network.phi(l)(network.pre(l, h))
+        outputs.append(h)
+    return outputs
 
 
 class Chain(nn.Module):
@@ -123,11 +142,7 @@ class Chain(nn.Module):
 
     def activations(self, x: Tensor) -> list[Tensor]:
         """Return the outputs of the L layers for the input x, first layer first."""
-        outputs, h = [], x
-        for l in range(self.num_layers):  # noqa: E741
-            h = self.phi(l)(self.pre(l, h))
-            outputs.append(h)
-        return outputs
+        return walked(self, x)
 
     def head(self, h: Tensor) -> Tensor:
         """Return the logits, shape (N, C), given the output of the last layer."""

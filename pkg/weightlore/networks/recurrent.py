@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.errors import ParameterError
-from weightlore.networks.layered import built, require_counts
+from weightlore.networks.layered import built, require_counts, walked
 
 __all__ = ["Cell", "CellKind", "Recurrent", "recurrent"]
 
@@ -163,11 +163,7 @@ class Recurrent(nn.Module):
 
     def activations(self, x: Tensor) -> list[Tensor]:
         """Return the states of the L layers, the mark of words as last feature, for tokens x."""
-        outputs, h = [], x
-        for l in range(self.num_layers):  # noqa: E741
-            h = self.phi(l)(self.pre(l, h))
-            outputs.append(h)
-        return outputs
+        return walked(self, x)
 
     def head(self, h: Tensor) -> Tensor:
         """Return the logits, shape (N, C), from the state after the last word, and after the first going backwards."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.errors import ParameterError
-from weightlore.networks.layered import built, require_counts
+from weightlore.networks.layered import built, require_counts, walked
 
 __all__ = ["Block", "Residual", "resnet20"]
 
@@ -104,11 +104,7 @@ class Residual(nn.Module):
 
     def activations(self, x: Tensor) -> list[Tensor]:
         """Return the outputs of the L layers for the input x, first layer first."""
-        outputs, h = [], x
-        for l in range(self.num_layers):  # noqa: E741
-            h = self.phi(l)(self.pre(l, h))
-            outputs.append(h)
-        return outputs
+        return walked(self, x)
 
     def head(self, h: Tensor) -> Tensor:
         """Return the logits, shape (N, C), given the output of the last layer."""
