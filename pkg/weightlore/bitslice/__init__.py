@@ -9,6 +9,11 @@ from weightlore.bitslice.charging import l1_penalty as l1_penalty
 from weightlore.bitslice.charging import none_penalty as none_penalty
 from weightlore.bitslice.charging import slice_l1_penalty as slice_l1_penalty
 from weightlore.bitslice.fixed_point import FixedPoint as FixedPoint
+from weightlore.bitslice.frontier import Point as Point
+from weightlore.bitslice.frontier import chosen as chosen
+from weightlore.bitslice.frontier import density_at as density_at
+from weightlore.bitslice.frontier import frontier as frontier
+from weightlore.bitslice.frontier import pareto as pareto
 from weightlore.bitslice.metrics import NonzeroRatios as NonzeroRatios
 from weightlore.bitslice.metrics import Prediction as Prediction
 from weightlore.bitslice.metrics import Saving as Saving
