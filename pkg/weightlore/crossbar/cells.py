@@ -4,8 +4,8 @@
     I         = V sum_r x_r G_r                                                           bitline_currents
     sum x level = I / (V step) - (g_min / step) sum x                                     decoded
 
-The last term is the *common mode*: the current of cells that hold nothing. Conductances are in uS, voltages in V, currents
-in uA. Presets: ``PCM_CELLS``, ``RERAM_MILO_CELLS``, ``RERAM_WAN_CELLS`` and ``ISAAC_CELLS``.
+The last term is the *common mode*: the current of cells that hold nothing. Conductances are in uS, voltages in V,
+currents in uA. Presets: ``PCM_CELLS``, ``RERAM_MILO_CELLS``, ``RERAM_WAN_CELLS`` and ``ISAAC_CELLS``.
 """
 
 import math
@@ -42,9 +42,9 @@ class Cells:
     Args:
         g_min: conductance of level 0, uS, >= 0.
         g_max: conductance of the largest level, uS, > g_min.
-        common_mode: what becomes of the current of level 0. ``"ideal"`` takes it away before the converter; ``"digital"``
-            after it, from the count of inputs; ``"dummy_column"`` before it, by a bit line of cells at level 0, which
-            have noise of their own; ``"uncorrected"`` leaves it in.
+        common_mode: what becomes of the current of level 0. ``"ideal"`` takes it away before the converter;
+            ``"digital"`` after it, from the count of inputs; ``"dummy_column"`` before it, by a bit line of cells at
+            level 0, which have noise of their own; ``"uncorrected"`` leaves it in.
         programming: noise of writing, ``None`` for none.
         reading: noise of each reading, normal, ``None`` for none.
         drift: what time does, ``None`` for nothing.
@@ -91,7 +91,7 @@ class Cells:
         step = self.step(cell_bits)
         held = levels if levels.is_floating_point() else levels.to(torch.float64)
         require_finite("levels", held)
-        if held.numel() and not (0 <= float(held.min()) and float(held.max()) <= 2**cell_bits - 1):
+        if bool(((held < 0) | (held > 2**cell_bits - 1)).any()):
             raise ParameterError(
                 f"a cell of {cell_bits} bits holds 0 to {2**cell_bits - 1}, got {float(held.min())} to "
                 f"{float(held.max())}; slice_digits cuts larger numbers"
@@ -113,7 +113,7 @@ RERAM_WAN_CELLS = Cells(0.0, 40.0, programming=reram_wan())
 """ReRAM of 40 uS, a second after writing [wan2022reram]; the range is that of the fit, its lower end ours."""
 
 ISAAC_CELLS = Cells(0.5, 500.0)
-"""2 kOhm on and 2 MOhm off, of the file ISAAC.json in [crosssim2026]."""
+"""2 kOhm on and 2 MOhm off, of the file ISAAC.json in [feinberg2026crosssim]."""
 
 
 def bitline_currents(inputs: Tensor, conductance: Tensor, *, voltage: float = 0.2) -> Tensor:

@@ -2,7 +2,7 @@
 
     PowerLawDrift   G(t) = G(t0) (t / t0)^-nu,   nu = |normal(mean, spread)|, one for each cell
     PcmDrift        the same, with a law of nu that depends on the conductance
-    LogTimeWalk     G(t) = G(t0) + spread log10(1 + t / t0) xi, for cells that spread instead of fading
+    LogTimeWalk     G(t) = G(0) + spread log10(1 + t / unit) xi, for cells that spread instead of fading
 
 A model draws once what the future of each cell is (``draw``), and moves cells in time without chance (``move``). So a
 cell has one history, and going to t1 and on to t2 is going to t2. Whatever has ``draw`` and ``move`` is a drift; a law
@@ -34,7 +34,7 @@ class Drift(Protocol):
         """Return what decides on the future of each cell, in the shape of the conductances."""
 
     def move(self, conductance: Tensor, drawn: Tensor, seconds: float, since: float | None = None) -> Tensor:
-        """Return the conductances at ``seconds`` from those at ``since``, or at the first reading."""
+        """Return the conductances at ``seconds`` from those at ``since``, or from those that were written."""
 
 
 @dataclass(frozen=True)
@@ -110,37 +110,34 @@ class PcmDrift(_PowerLaw):
 
 @dataclass(frozen=True)
 class LogTimeWalk:
-    """Cells that wander off, each its own way, by the same step in every tenfold time.
+    """Cells that wander off, each its own way, about as far in every tenfold time.
 
-        G(t) = G(t0) + spread (log10(1 + t / t0) - log10 2) xi,   not below zero
+        G(t) = G(0) + spread log10(1 + t / unit) xi,   not below zero
 
     Args:
-        start: t0, when the conductances are those that were written, s, > 0.
         spread: standard deviation that is reached for each tenfold time, uS, >= 0.
+        unit: time in which the first steps fall, s, > 0.
 
     Source: ours, because ReRAM does not drift one way; a simple model, not a fit
     """
 
-    start: float = 1.0
     spread: float = 1.0
+    unit: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.start > 0 and 0 <= self.spread < math.inf):
-            raise ParameterError(
-                f"LogTimeWalk needs start > 0 s and spread >= 0 uS, got {self.start} and {self.spread}"
-            )
+        if not (self.unit > 0 and 0 <= self.spread < math.inf):
+            raise ParameterError(f"LogTimeWalk needs spread >= 0 uS and unit > 0 s, got {self.spread} and {self.unit}")
 
     def draw(self, conductance: Tensor, *, generator: torch.Generator) -> Tensor:
         """Return the direction of each cell, a standard normal draw."""
         return _normal(conductance, generator)
 
     def move(self, conductance: Tensor, drawn: Tensor, seconds: float, since: float | None = None) -> Tensor:
-        """Return G plus the way from ``since`` to ``seconds``; before ``start`` nothing moves."""
-        before, after = (
-            math.log10(1 + _require_time(self.start, t) / self.start)
-            for t in (self.start if since is None else since, seconds)
+        """Return G plus the way from ``since``, or from writing, to ``seconds``."""
+        way = math.log10(
+            (1 + _require_time(0.0, seconds) / self.unit) / (1 + _require_time(0.0, since or 0.0) / self.unit)
         )
-        return (conductance + self.spread * (after - before) * drawn).clamp(min=0)
+        return (conductance + self.spread * way * drawn).clamp(min=0)
 
 
 def drifted(
@@ -157,7 +154,7 @@ def drifted(
 
     Args:
         conductance: what was written, shape (..., N, D), uS.
-        seconds: time since writing, >= 0; until the model's ``start`` nothing moves.
+        seconds: time since writing, >= 0; a power law moves nothing until its ``start``.
         model: the drift, ``None`` for none.
         generator: source of randomness, one draw per cell, whatever the time; not used without a model.
         meant: conductances that the law of the draw looks at, where they are not those that were written, uS.
@@ -175,7 +172,7 @@ def drifted(
     Source: [nandakumar2019pcm], drift; the split into draw and move: ours
     """
     written = require_conductance(conductance)
-    _require_time(1.0, seconds)
+    _require_time(0.0, seconds)
     if model is None:
         return written.clone()
     drawn = model.draw(written if meant is None else require_conductance(meant), generator=generator)

@@ -1,6 +1,6 @@
 """Cells that cannot be written, and lines that do not conduct.
 
-    stuck off    a cell at g_min, whatever was written, with probability ``off``; one that was never formed is such a cell
+    stuck off    a cell at g_min, whatever was written, with probability ``off``; so is one that was never formed
     stuck on     a cell at g_max, with probability ``on``
     dead row     a word line that is cut: its cells carry no current
     dead column  a bit line that is cut: it reads zero

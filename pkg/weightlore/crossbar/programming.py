@@ -7,8 +7,8 @@
     PolynomialNoise     sigma = c0 + c1 g + c2 g^2 + ...,  g = G / g_max
 
 Conductances are in uS, shape (..., N, D) = (bit lines, word lines). Whatever has ``sigma`` and ``moved`` is a noise.
-Measured devices: ``PCM``, ``RERAM_MILO`` and ``reram_wan``. Their coefficients are those that public simulators fitted to
-the figures of the papers named, not the papers' own.
+Measured devices: ``PCM``, ``RERAM_MILO`` and ``reram_wan``. Their coefficients are those that public simulators fitted
+to the figures of the papers named, not the papers' own.
 """
 
 import math
@@ -152,7 +152,7 @@ PCM = PolynomialNoise((0.26348, 1.9650, -1.1731), g_max=25.0)
 """Phase-change cells of 0 to 25 uS [nandakumar2019pcm]; coefficients of PCMLikeNoiseModel [rasch2021aihwkit]."""
 
 RERAM_MILO = PolynomialNoise((4.782321, -0.009107 * 225), g_max=225.0)
-"""Filamentary cells of 50 to 225 uS, sigma = 4.782321 - 0.009107 G [milo2021reram]; fit of RRAMMilo [crosssim2026]."""
+"""Filamentary cells of 50 to 225 uS, sigma = 4.782321 - 0.009107 G [milo2021reram]; fit of RRAMMilo [feinberg2026crosssim]."""
 
 _WAN = {  # seconds after writing: c0 ... c4 at 40 uS
     1.0: (0.348, 16.030, -43.853, 45.393, -16.815),
@@ -176,7 +176,7 @@ def reram_wan(seconds: float = 1.0) -> PolynomialNoise:
     Raises:
         ParameterError: for another time.
 
-    Source: [wan2022reram], figures on the distribution of conductances; fit of ReRamWan2022NoiseModel [rasch2021aihwkit]
+    Source: [wan2022reram], distributions of conductances; fit of ReRamWan2022NoiseModel [rasch2021aihwkit]
     """
     if seconds not in _WAN:
         raise ParameterError(f"reram_wan is known at {sorted(_WAN)} seconds, got {seconds}; take one of these")

@@ -1,7 +1,7 @@
 """What changes from one reading to the next, although nothing was written.
 
-A cell that fluctuates by sigma(G) adds V x sigma(G) xi to the current of its bit line. A sum of normal draws is a normal
-draw, so one draw per output does what one per cell would:
+A cell that fluctuates by sigma(G) adds V x sigma(G) xi to the current of its bit line. A sum of normal draws is a
+normal draw, so one draw per output does what one per cell would:
 
     variance[j] = V^2 sum_r x_r^2 sigma(G[j, r])^2        read_variance
     I[j]        = V sum_r x_r G[j, r] + sqrt(variance) xi  read_currents
