@@ -152,7 +152,7 @@ PCM = PolynomialNoise((0.26348, 1.9650, -1.1731), g_max=25.0)
 """Phase-change cells of 0 to 25 uS [nandakumar2019pcm]; coefficients of PCMLikeNoiseModel [rasch2021aihwkit]."""
 
 RERAM_MILO = PolynomialNoise((4.782321, -0.009107 * 225), g_max=225.0)
-"""Filamentary cells of 50 to 225 uS, sigma = 4.782321 - 0.009107 G [milo2021reram]; fit of RRAMMilo [feinberg2026crosssim]."""
+"""ReRAM of 50 to 225 uS, 4.782321 - 0.009107 G [milo2021reram]; fit of RRAMMilo [feinberg2026crosssim]."""
 
 _WAN = {  # seconds after writing: c0 ... c4 at 40 uS
     1.0: (0.348, 16.030, -43.853, 45.393, -16.815),
