@@ -82,9 +82,12 @@ class Ledger:
         body = ""
         for row in self.rows:
             first, *others = (html.escape(cell) for cell in _cells(row))
-            body += f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in others) + "</tr>"
+            cells = zip(HEAD[1:], others, strict=True)  # on a phone a row is a card, and each cell says what it is
+            body += f'<tr><th scope="row">{first}</th>'
+            body += "".join(f'<td data-label="{name}">{cell}</td>' for name, cell in cells) + "</tr>"
         caption = f"What was claimed and what we found, chapter {html.escape(self.chapter)}"
-        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        rows = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+        return f'<table class="wl-ledger"><caption>{caption}</caption>{rows}</table>'
 
 
 def ledger(chapter: str, *, folder: Path | str | None = None) -> Ledger:
