@@ -4,8 +4,8 @@
 
 takes the folders of the two sources (the one that holds ``aihwkit/``, and the one that holds ``simulator/``) and writes
 ``device_presets.json`` beside this file. Of both, only the files of the device models are loaded: they are plain torch
-and numpy. Chance is replaced by a number of standard deviations, so that the curves come out exactly; the statistics are
-sampled with the seed below.
+and numpy. Chance is replaced by a number of standard deviations, so that the curves come out exactly; the statistics
+are sampled with the seed below.
 """
 
 import importlib
