@@ -20,6 +20,7 @@ from weightlore.bitslice.quantizer import (
     Quantized,
     exponent_of,
     largest_code,
+    measured,
     quantize,
     require_widths,
     rounded,
@@ -109,9 +110,12 @@ class FixedPoint(nn.Module):
         self.bits, self.cell_bits, self.overflow = bits, cell_bits, overflow
         self.model = copy.deepcopy(model)
         self._names = _layers(self.model, group)
+        self._owners = [(n, self.model.get_submodule(n.rpartition(".")[0]), n.rpartition(".")[2]) for n in self._names]
         self._places = _places(self.model, self._names)
+        self._keeps = False
         self._latest: dict[str, tuple[int, Tensor, float]] = {}
         self._wrap(activation_bits)
+        self._gridded = [module for module in self.modules() if isinstance(module, Gridded)]
         found = [exponent_of(p) for p in self.quantized().values()]
         self.register_buffer("exponents", torch.tensor(found))
 
@@ -125,8 +129,7 @@ class FixedPoint(nn.Module):
 
     def quantized(self) -> dict[str, nn.Parameter]:
         """Return the floating parameters that are quantized, by their names in ``.model``."""
-        known = dict(self.model.named_parameters())
-        return {name: known[name] for name in self._names}
+        return {name: getattr(owner, local) for name, owner, local in self._owners}
 
     def codes(self) -> dict[str, Quantized]:
         """Return the quantized parameters at the scales of evaluation, by their names in ``.model``."""
@@ -134,16 +137,18 @@ class FixedPoint(nn.Module):
         return {n: quantize(p.detach(), self.bits, e, overflow=self.overflow) for (n, p), e in pairs}
 
     def index(self, name: str) -> tuple[Tensor, float]:
-        """Return q + 2^B and the step of a parameter on the grid of the latest training forward.
+        """Return q + 2^B, int32, and the step of a parameter on the grid of the latest training forward.
 
-        What that forward computed is used again, if the parameter has not moved since.
+        What that forward computed is used again, if the parameter has not moved since. The first question makes the
+        forward passes that follow keep their codes.
         """
+        self._keeps = True
         parameter = self.quantized()[name]
-        version, code, step = self._latest.get(name, (-1, parameter, 0.0))
-        if version != parameter._version:
-            found = quantize(parameter.detach(), self.bits, overflow=self.overflow)
-            code, step = found.code, found.step
-        return (code + 2**self.bits).to(torch.int32), step
+        version, index, step = self._latest.get(name, (-1, parameter, 0.0))
+        if version == parameter._version:
+            return index, step
+        found = quantize(parameter.detach(), self.bits, overflow=self.overflow)
+        return (found.code + 2**self.bits).to(torch.int32), found.step
 
     def plain(self) -> nn.Module:
         """Return a copy of the model as it was given, with parameters on the grid and activations as they come."""
@@ -170,26 +175,24 @@ class FixedPoint(nn.Module):
                     if isinstance(child, NONLINEAR):
                         parent._modules[name] = Gridded(child, bits)
 
-    @property
-    def _gridded(self) -> list[Gridded]:
-        return [module for module in self.modules() if isinstance(module, Gridded)]
-
     def _written(self) -> dict[str, Tensor]:
         """Return every parameter on its grid; in training the scales are measured."""
         parameters = self.quantized()
         if self.training:
-            found = [exponent_of(p) for p in parameters.values()]
-            self.exponents.copy_(torch.tensor(found))
-            return {n: self._measured(n, p, e) for (n, p), e in zip(parameters.items(), found, strict=True)}
+            found = {name: measured(p) for name, p in parameters.items()}
+            self.exponents.copy_(torch.tensor([exponent for _, exponent in found.values()]))
+            return {name: self._rounded(name, p, *found[name]) for name, p in parameters.items()}
         pairs = zip(parameters.items(), self.exponents.tolist(), strict=True)
         return {n: quantize(p, self.bits, e, overflow=self.overflow).value for (n, p), e in pairs}
 
-    def _measured(self, name: str, parameter: nn.Parameter, exponent: int) -> Tensor:
-        """Return a parameter on the grid of its own scale, where nothing is clipped, and remember its codes."""
-        step = math.ldexp(1.0, exponent - self.bits)
-        code = rounded(parameter.detach(), step, largest_code(self.bits, self.overflow))
-        self._latest[name] = parameter._version, code, step
-        return _Replaced.apply(parameter, code * step)
+    def _rounded(self, name: str, parameter: nn.Parameter, largest: float, exponent: int) -> Tensor:
+        """Return a parameter on the grid of its own scale, beyond which nothing lies; keep its codes if asked to."""
+        step, most = math.ldexp(1.0, exponent - self.bits), largest_code(self.bits, self.overflow)
+        fits = largest < (most + 0.5) * step
+        code = rounded(parameter.detach(), step, None if fits else most)
+        if self._keeps:
+            self._latest[name] = parameter._version, code.to(torch.int32).add_(2**self.bits), step
+        return _Replaced.apply(parameter, code.mul_(step))
 
 
 class _Replaced(torch.autograd.Function):

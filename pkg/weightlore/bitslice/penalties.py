@@ -317,7 +317,9 @@ class _Lookup(torch.autograd.Function):
         """Return the force on each entry; the table is scaled, not the entries."""
         index, forces = ctx.saved_tensors
         scaled = forces * (gradients[0] / ctx.step)
-        return scaled.index_select(0, index.reshape(-1)).view_as(index), None, None, None, None
+        found = torch.empty(index.shape, dtype=scaled.dtype, device=scaled.device)  # no view: autograd adds in place
+        torch.index_select(scaled, 0, index.reshape(-1), out=found.view(-1))
+        return found, None, None, None, None
 
 
 @cache

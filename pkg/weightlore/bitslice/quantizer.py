@@ -28,6 +28,7 @@ __all__ = [
     "Rounding",
     "exponent_of",
     "largest_code",
+    "measured",
     "quantize",
     "require_widths",
     "rounded",
@@ -82,7 +83,25 @@ def exponent_of(w: Tensor) -> int:
 
     Source: [zhang2019bitslice], dynamic fixed point; reading the exponent exactly is ours
     """
-    return _ceiling(_largest(w))
+    return measured(w)[1]
+
+
+def measured(w: Tensor) -> tuple[float, int]:
+    """Return max |W|, at least 1e-5, and the exponent S that belongs to it; the inner loop of training.
+
+    Args:
+        w: any shape, real.
+
+    Returns:
+        The magnitude, and S as ``exponent_of`` returns it.
+
+    Raises:
+        ParameterError: if an entry is NaN or infinite.
+
+    Source: [zhang2019bitslice], dynamic fixed point
+    """
+    largest = _largest(w)
+    return largest, _ceiling(largest)
 
 
 def quantize(
@@ -158,13 +177,13 @@ def straight_through(
     return quantize(w, bits, exponent, overflow=overflow).value
 
 
-def rounded(w: Tensor, step: float, most: int, rounding: Rounding = "round") -> Tensor:
+def rounded(w: Tensor, step: float, most: int | None, rounding: Rounding = "round") -> Tensor:
     """Return the signed codes of a tensor, as floating numbers; the inner loop of training.
 
     Args:
         w: any shape, floating, finite.
         step: distance of two neighbors, a power of two.
-        most: the largest magnitude of a code.
+        most: the largest magnitude of a code; ``None`` where none can be larger.
         rounding: as for ``quantize``.
 
     Returns:
@@ -174,7 +193,7 @@ def rounded(w: Tensor, step: float, most: int, rounding: Rounding = "round") -> 
     """
     code = w * (1.0 / step)
     code = code.round_() if rounding == "round" else code.trunc_()
-    return code.clamp_(-most, most)
+    return code if most is None else code.clamp_(-most, most)
 
 
 def largest_code(bits: int, overflow: Overflow = "saturate") -> int:
