@@ -123,6 +123,28 @@ class Crossbar(nn.Module):
             array._build(resolve(config.adc, array.calibrated(calibration), worst))
         return array
 
+    def rewritten(self, w: Tensor, *, generator: torch.Generator | None = None) -> "Crossbar":
+        """Return the crossbar with other weights in it, and the converters that it has.
+
+        Args:
+            w: integer weights of the same shape.
+            generator: needed where something is drawn; it advances, chip by chip.
+
+        Returns:
+            A new array; this one stays as it is.
+
+        Raises:
+            ParameterError: if the shape differs, or as ``program``.
+
+        Source: ours
+        """
+        if w.shape != self.codes.shape:
+            raise ParameterError(f"weights must have shape {tuple(self.codes.shape)}, got {tuple(w.shape)}")
+        config = self.config
+        encoded = encode(w, config.encoding, bits=config.weight_bits, cell_bits=config.cell_bits)
+        chip = manufacture(encoded, config, generator=generator, n_chips=self.n_chips)
+        return Crossbar(config, decode(encoded), encoded, chip, self.converter, self.mismatch, self.n_chips)
+
     @property
     def converter(self) -> Converter:
         """The converters at the bit lines."""

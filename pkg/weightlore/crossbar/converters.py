@@ -57,7 +57,7 @@ class Adc:
     Args:
         bits: of all slices, or one number for each, least significant first; ``None`` for as many as lose nothing.
         step: ``"lsb"`` makes every step one cell level, and sums above 2**bits - 1 saturate; ``"full_scale"`` spreads
-            the codes over the range; ``"power_of_two"`` likewise, with the step rounded up so that adding stays a shift.
+            the codes over the range; ``"power_of_two"`` likewise, the step rounded up so that adding stays a shift.
         range: the greatest sum to expect: ``"worst_case"`` for any weight and input, ``"static"`` for these weights and
             any input, ``"calibrated"`` on data given when the array is programmed, ``"user"`` for ``full_scale``. It
             matters where the step follows from it.

@@ -107,6 +107,7 @@ class Chain(nn.Module):
         count = range(len(layers))
         self.inputs = inputs
         self.layers = nn.ModuleList(layers)
+        self.flattens = [isinstance(layer, nn.Linear) for layer in layers]  # known also when a layer is replaced
         self.entries = nn.ModuleList(entries or [nn.Identity() for _ in count])
         self.norms = nn.ModuleList(norms or [nn.Identity() for _ in count])
         self.pools = nn.ModuleList(pools or [nn.Identity() for _ in count])
@@ -133,7 +134,7 @@ class Chain(nn.Module):
         """
         layer = self.layers[l]
         h = self.entries[l](self._enter(h) if l == 0 else h)
-        h = h.flatten(1) if isinstance(layer, nn.Linear) else h
+        h = h.flatten(1) if self.flattens[l] else h
         return self.pools[l](self.norms[l](layer(h)))
 
     def phi(self, l: int) -> Callable[[Tensor], Tensor]:  # noqa: E741
