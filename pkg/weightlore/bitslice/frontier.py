@@ -244,6 +244,8 @@ class _Study:
         if method is not None and path is not None:
             path.unlink(missing_ok=True)
             path.with_name(f"{path.name}.best").unlink(missing_ok=True)
+        if self.progress is not None:
+            self.progress(point)
 
     def _pruned(self, seed: int) -> tuple[FixedPoint, dict[str, Tensor]]:
         """Return a copy of the pre-trained and pruned network of a seed, and its masks."""
@@ -289,8 +291,6 @@ class _Study:
             partial = self.file.with_name(f"{self.file.name}.partial")
             partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
             partial.replace(self.file)
-        if self.progress is not None:
-            self.progress(point)
 
 
 def _largest_loads(model: FixedPoint, rows: int) -> tuple[int, ...]:

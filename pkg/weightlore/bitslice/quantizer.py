@@ -138,7 +138,8 @@ def quantize(
     Source: [zhang2019bitslice], dynamic fixed point; the end of the codes is ours, because 2^B does not fit B bits
     """
     require_widths(bits)
-    _require_known(rounding, overflow)
+    _require_rounding(rounding)
+    most = largest_code(bits, overflow)
     if not w.is_floating_point():
         raise ParameterError(f"a tensor to be quantized must be floating, got {w.dtype}; convert it with w.double()")
     if exponent is None:
@@ -148,7 +149,7 @@ def quantize(
         require_finite("the tensor to be quantized", w)
     step = math.ldexp(1.0, exponent - bits)
     with torch.no_grad():
-        code = rounded(w, step, largest_code(bits, overflow), rounding)
+        code = rounded(w, step, most, rounding)
     value = _StraightThrough.apply(w, code * step, math.ldexp(1.0, exponent))
     return Quantized(value, code.to(torch.int64), exponent, step)
 
@@ -203,8 +204,13 @@ def largest_code(bits: int, overflow: Overflow = "saturate") -> int:
         bits: B.
         overflow: ``"saturate"`` for 2^B - 1, ``"reference"`` for 2^B.
 
+    Raises:
+        ParameterError: if it is neither.
+
     Source: ours
     """
+    if overflow not in ("saturate", "reference"):
+        raise ParameterError(f"overflow must be 'saturate' (at 2^B - 1) or 'reference' (at 2^B), got {overflow!r}")
     return 2**bits - (overflow == "saturate")
 
 
@@ -262,11 +268,9 @@ def _ceiling(m: float) -> int:
     return e - 1 if mantissa == 0.5 else e
 
 
-def _require_known(rounding: str, overflow: str) -> None:
+def _require_rounding(rounding: str) -> None:
     if rounding not in ("round", "floor"):
         raise ParameterError(f"rounding must be 'round' (nearest) or 'floor' (towards zero), got {rounding!r}")
-    if overflow not in ("saturate", "reference"):
-        raise ParameterError(f"overflow must be 'saturate' (at 2^B - 1) or 'reference' (at 2^B), got {overflow!r}")
 
 
 def _require_exponent(exponent: int) -> None:
