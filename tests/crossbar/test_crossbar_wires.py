@@ -183,6 +183,16 @@ def test_property_an_example_does_not_depend_on_its_mates():
     assert torch.equal(together[2], torch.zeros(11).double())
 
 
+def test_property_results_do_not_depend_on_how_many_are_relaxed_together(monkeypatch):
+    cells, volts, wires = array(6, 5), inputs(6, 7, 2), Wires(row=20.0, column=20.0, method="relaxation")
+    together = solve_wires(cells, volts, wires)
+    monkeypatch.setattr(wires_relaxation, "BLOCK", 100)  # one of seven at a time
+    assert torch.equal(solve_wires(cells, volts, wires), together)
+    assert solve_wires(cells, volts[:0], wires).shape == (0, 2, 5)
+    curved = solve_wires(cells, volts, wires, curve=CellCurve(3.0, 8.0))
+    assert torch.equal(curved[4], solve_wires(cells, volts[4], wires, curve=CellCurve(3.0, 8.0)))
+
+
 def test_property_more_sweeps_come_closer():
     cells, volts = array(48, 32), inputs(48, 2)
     exact = solve_wires(cells, volts, Wires(row=5.0, column=5.0, method="nodal"))

@@ -25,7 +25,7 @@ def test_oracle_currents_are_those_stored_from_crosssim(number, method):
     assert content["versions"]["CrossSim"] == "3.2.0"
     assert (ours(number, method) / theirs - 1).abs().max() < 1e-8
     cells, volts = peer.case(*peer.CASES[number][:2])
-    assert (theirs.sum() / (volts @ cells).sum()) < 0.99, "the wires matter in what is compared"
+    assert (theirs.sum() / (volts @ cells).sum()) < 0.999, "the wires matter in what is compared"
 
 
 @pytest.mark.skipif(not CROSSSIM, reason="CrossSim is compared live where CROSSSIM names the folder of its source")

@@ -6,6 +6,8 @@ converges. One or two sweeps are a cheap approximation. Cells whose current is n
 linearized anew before every turn (Newton's method, one sweep a step).
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,7 @@ from weightlore.errors import ParameterError
 __all__ = ["MOST_SWEEPS", "relaxed"]
 
 MOST_SWEEPS = 2000
+BLOCK = 1 << 18  # nodes of a kind that are relaxed together: their voltages fit a cache
 
 
 def relaxed(
@@ -48,6 +51,24 @@ def relaxed(
 
     Source: ours
     """
+    lead = torch.broadcast_shapes(circuit.conductance.shape[:-2], drive.shape[:-1], sense.shape[:-1])
+    many = max(1, BLOCK // max(1, math.prod(lead[1:]) * circuit.conductance.shape[-2:].numel()))
+    if len(lead) <= circuit.conductance.ndim - 2 or lead[0] <= many:
+        return _relaxed(circuit, drive, sense, sweeps, tolerance, curve)
+    drives, senses = (ends.expand(*lead, -1).split(many) for ends in (drive, sense))
+    pairs = zip(drives, senses, strict=True)
+    found = [_relaxed(circuit, some, grounds, sweeps, tolerance, curve) for some, grounds in pairs]
+    return torch.cat([word for word, _ in found]), torch.cat([bit for _, bit in found])
+
+
+def _relaxed(
+    circuit: Circuit,
+    drive: Tensor,
+    sense: Tensor,
+    sweeps: int | None,
+    tolerance: float,
+    curve: CellCurve | None,
+) -> tuple[Tensor, Tensor]:
     shape = torch.broadcast_shapes(
         circuit.conductance.shape, (*drive.shape, 1), (*sense.shape[:-1], 1, sense.shape[-1])
     )
@@ -85,12 +106,13 @@ def _sweep(
     over = word - bit
     slope, rest = _linearized(circuit, over, curve)
     word_lines, bit_lines = lines or _factorized(circuit.with_conductance(slope))
-    word = torch.stack(word_lines.voltages(list((slope * bit - rest).unbind(-1)), drive), -1)
+    columns = (slope * bit - rest).movedim(-1, 0).contiguous()
+    word = torch.stack(word_lines.voltages(list(columns.unbind(0)), drive)).movedim(0, -1).contiguous()
     taken = slope * (word - bit) + rest
     if curve:
         slope, rest = _linearized(circuit, word - bit, curve)
         bit_lines = _factorized(circuit.with_conductance(slope))[1]
-    bit = torch.stack(bit_lines.voltages(list((slope * word + rest).flip(-2).unbind(-2)), sense), -2).flip(-2)
+    bit = torch.stack(bit_lines.voltages(list((slope * word + rest).unbind(-2))[::-1], sense)[::-1], -2)
     given = slope * (word - bit) + rest
     true = _current(circuit, word - bit, curve)
     return word, bit, torch.maximum(_largest(true - taken), _largest(true - given))
@@ -99,8 +121,8 @@ def _sweep(
 def _factorized(circuit: Circuit) -> tuple[Ladder, Ladder]:
     cells = circuit.conductance
     return (
-        ladder(list(cells.unbind(-1)), circuit.driver + circuit.row, circuit.row),
-        ladder(list(cells.flip(-2).unbind(-2)), circuit.sense + circuit.column, circuit.column),
+        ladder(list(cells.movedim(-1, 0).contiguous().unbind(0)), circuit.driver + circuit.row, circuit.row),
+        ladder(list(cells.unbind(-2))[::-1], circuit.sense + circuit.column, circuit.column),
     )
 
 
