@@ -7,6 +7,9 @@ from weightlore.crossbar.arrays import Crossbar as Crossbar
 from weightlore.crossbar.arrays import matmul as matmul
 from weightlore.crossbar.cells import Cells as Cells
 from weightlore.crossbar.config import CrossbarConfig as CrossbarConfig
+from weightlore.crossbar.conversion import clipped_inputs as clipped_inputs
+from weightlore.crossbar.conversion import convert as convert
+from weightlore.crossbar.conversion import crossbar_layers as crossbar_layers
 from weightlore.crossbar.converters import Adc as Adc
 from weightlore.crossbar.converters import required_bits as required_bits
 from weightlore.crossbar.digits import join_digits as join_digits
@@ -15,6 +18,9 @@ from weightlore.crossbar.encodings import decode as decode
 from weightlore.crossbar.encodings import encode as encode
 from weightlore.crossbar.encodings import signed_digits as signed_digits
 from weightlore.crossbar.faults import Faults as Faults
+from weightlore.crossbar.layers import CrossbarLayer as CrossbarLayer
+from weightlore.crossbar.sweeps import Sweep as Sweep
+from weightlore.crossbar.sweeps import sweep as sweep
 from weightlore.crossbar.wires import Wires as Wires
 from weightlore.crossbar.wires import solve_wires as solve_wires
 from weightlore.crossbar.wires import transfer_matrix as transfer_matrix

@@ -200,7 +200,7 @@ class Crossbar(nn.Module):
         codes = self._checked(x)
         shape = (*self.programmed.leading, len(codes), len(self.codes))
         product = torch.zeros(shape, dtype=torch.float64, device=codes.device)
-        for part, factor in self._passes(codes):
+        for part, factor in self.passes(codes):
             if self.foldable and engine != "reference":
                 one = folded_product(part, self._folded(), self.programmed, chunk=chunk, engine=engine)
             else:
@@ -225,7 +225,7 @@ class Crossbar(nn.Module):
 
         Source: ours
         """
-        array, parts = self.programmed, self._passes(self._checked(x))
+        array, parts = self.programmed, self.passes(self._checked(x))
         readings = (r for part, _ in parts for r in read_tiles(array, part, generator=generator))
         return sum_histogram((r.sums for r in readings), len(self.largest))
 
@@ -260,8 +260,8 @@ class Crossbar(nn.Module):
         low = 0 if self.config.signed_input == "none" else -most
         return integer_codes(x, low, most, "input codes").reshape(-1, inputs)
 
-    def _passes(self, codes: Tensor) -> list[tuple[Tensor, int]]:
-        """Unsigned inputs, and with which factor their products count."""
+    def passes(self, codes: Tensor) -> list[tuple[Tensor, int]]:
+        """Return the unsigned inputs that signed ones are read as, and with which factor their products count."""
         if self.config.signed_input == "offset":
             return [(codes + 2**self.config.input_bits, 1)]
         if self.config.signed_input == "two_pass":

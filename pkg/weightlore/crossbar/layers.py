@@ -89,14 +89,14 @@ class CrossbarLayer(nn.Module):
         codes = codes_of(self.weight, self._step(), self.config.weight_bits).to(torch.int64).flatten(1)
         return list(codes.chunk(1 if self.geometry is None else self.geometry.groups))
 
-    def _input_codes(self, x: Tensor) -> list[Tensor]:
-        """Input codes, shape (..., D) for each group."""
+    def input_codes(self, x: Tensor) -> list[Tensor]:
+        """Return the input codes of each group, shape (..., D)."""
         signed = self.config.signed_input != "none"
         codes = codes_of(x.to(torch.float64), float(self.input_step), self.config.input_bits, signed=signed)
         return [codes] if self.geometry is None else patches(codes, self.geometry)
 
     def _program(self, inputs: Tensor | None) -> list[Crossbar]:
-        codes = self._input_codes(inputs) if self.config.adc.range == "calibrated" and inputs is not None else None
+        codes = self.input_codes(inputs) if self.config.adc.range == "calibrated" and inputs is not None else None
         return [
             Crossbar.program(w, self.config, generator=self.generator, calibration=None if codes is None else codes[i])
             for i, w in enumerate(self._codes())
@@ -111,8 +111,12 @@ class CrossbarLayer(nn.Module):
                 self.chips[i] = old.rewritten(w, generator=self.generator)
 
     def _product(self, x: Tensor) -> Tensor:
-        pairs = zip(self.chips, self._input_codes(x), strict=True)
+        pairs = zip(self.chips, self.input_codes(x), strict=True)
         products = [chip(codes, generator=self.generator, engine=self.engine) for chip, codes in pairs]
+        return self.assembled(products, x)
+
+    def assembled(self, products: list[Tensor], x: Tensor) -> Tensor:
+        """Return the integer products of all groups as the layer's output, without bias, for inputs like x."""
         scaled = torch.cat(products, dim=-1) * (float(self.input_step) * self._step())
         return scaled if self.geometry is None else _image(scaled, x, self.geometry)
 
