@@ -7,7 +7,7 @@ Each encoding stores unsigned digits, and says with which factors they are to be
     differential      digits of |w|, in an array for positive or one for negative weights
     offset            digits of w + 2**bits; the shift is subtracted digitally
     twos_complement   digits of the low bits, and a slice of its own for the sign bit, which counts -2**bits
-    signed_digit      digits from -base/2 to base/2, each on a pair of arrays; fewer and smaller digits
+    signed_digit      digits from -base/2 to base/2, each on a pair of arrays; their sizes add up to less
 """
 
 from dataclasses import dataclass
