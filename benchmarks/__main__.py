@@ -4,7 +4,7 @@ import argparse
 import subprocess
 import sys
 
-from benchmarks import closed_form, race, resistant_step, tables, trials_cnn, trials_layer, trials_mlp
+from benchmarks import bitslice_step, closed_form, race, resistant_step, tables, trials_cnn, trials_layer, trials_mlp
 
 WORKLOADS = {
     "trials_mlp": trials_mlp.races,
@@ -12,6 +12,7 @@ WORKLOADS = {
     "trials_layer": trials_layer.races,
     "closed_form": closed_form.races,
     "resistant_step": resistant_step.races,
+    "bitslice_step": bitslice_step.races,
 }
 
 
