@@ -8,6 +8,10 @@ from weightlore.bitslice.charging import charged_step as charged_step
 from weightlore.bitslice.charging import l1_penalty as l1_penalty
 from weightlore.bitslice.charging import none_penalty as none_penalty
 from weightlore.bitslice.charging import slice_l1_penalty as slice_l1_penalty
+from weightlore.bitslice.extensions import RecodedRatios as RecodedRatios
+from weightlore.bitslice.extensions import bit_lasso_penalty as bit_lasso_penalty
+from weightlore.bitslice.extensions import densities as densities
+from weightlore.bitslice.extensions import recoded_ratios as recoded_ratios
 from weightlore.bitslice.fixed_point import FixedPoint as FixedPoint
 from weightlore.bitslice.frontier import Point as Point
 from weightlore.bitslice.frontier import chosen as chosen

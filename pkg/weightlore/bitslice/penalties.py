@@ -15,7 +15,7 @@ Both sides are looked up in a table of 2^(B+1) + 1 codes, so that training pays 
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -322,7 +322,7 @@ class _Lookup(torch.autograd.Function):
         return found, None, None, None, None
 
 
-@cache
+@lru_cache(maxsize=32)
 def _tables(
     bits: int, cell_bits: int, weights: tuple[float, ...] | None, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
