@@ -4,7 +4,17 @@ import argparse
 import subprocess
 import sys
 
-from benchmarks import bitslice_step, closed_form, race, resistant_step, tables, trials_cnn, trials_layer, trials_mlp
+from benchmarks import (
+    bitslice_step,
+    closed_form,
+    race,
+    resistant_step,
+    tables,
+    trials_cnn,
+    trials_layer,
+    trials_mlp,
+    wires,
+)
 
 WORKLOADS = {
     "trials_mlp": trials_mlp.races,
@@ -13,6 +23,7 @@ WORKLOADS = {
     "closed_form": closed_form.races,
     "resistant_step": resistant_step.races,
     "bitslice_step": bitslice_step.races,
+    "wires": wires.races,
 }
 
 
