@@ -1,4 +1,4 @@
-"""What the paper's strengths give on pictures of clothes: a statement about them, not about methods at equal accuracy."""
+"""The strengths of the authors on pictures of clothes; nothing is said of methods at equal accuracy."""
 
 import pytest
 import torch
