@@ -101,7 +101,7 @@ def measured(w: Tensor) -> tuple[float, int]:
     Source: [zhang2019bitslice], dynamic fixed point
     """
     largest = _largest(w)
-    return largest, _ceiling(largest)
+    return largest, power_above(largest)
 
 
 def quantize(

@@ -16,7 +16,7 @@ from weightlore.crossbar.drift import compensation_factor, drifted
 from weightlore.crossbar.encodings import Encoded
 from weightlore.crossbar.faults import faulted
 from weightlore.crossbar.programming import programmed
-from weightlore.crossbar.wires import transfer_matrix
+from weightlore.crossbar.wires import Wires, transfer_matrix
 from weightlore.errors import ParameterError
 
 __all__ = ["Chip", "flipped_lines", "manufacture"]
@@ -102,11 +102,9 @@ def manufacture(
     cells = config.cells or Cells()
     meant = cells.conductance(digits, config.cell_bits)
     chips = [_chip(meant, cells, config, random) for _ in range(n_chips or 1)]
-    levels, variance, gain = (
-        None if part[0] is None else torch.stack(part) if n_chips else part[0] for part in zip(*chips, strict=True)
-    )
-    assert levels is not None
-    levels = _snapped(levels)
+    levels = _snapped(torch.stack([levels for levels, _, _ in chips]) if n_chips else chips[0][0])
+    variance = _together([variance for _, variance, _ in chips], n_chips)
+    gain = _together([gain for _, _, gain in chips], n_chips)
     at_converter = cells.common_mode in ("digital", "uncorrected")
     raised = cells.pedestal(config.cell_bits) if at_converter else 0.0
     if raised == 0 and bool((levels == levels.round()).all()) and bool((levels >= 0).all()):
@@ -136,7 +134,7 @@ def _chip(
         held = drifted(written, config.age, cells.drift, generator=generator, meant=meant)
         if config.compensate:
             gain = compensation_factor(written.sum(-1).flatten(1), held.sum(-1).flatten(1))
-    reached = held if config.wires is None else _behind_wires(held, config)
+    reached = held if config.wires is None else _behind_wires(held, config.wires, config)
     step = cells.step(config.cell_bits)
     levels = reached / step
     if cells.common_mode == "ideal":
@@ -156,12 +154,19 @@ def _dummy(meant: Tensor, cells: Cells, generator: torch.Generator) -> Tensor:
     return programmed(idle, cells.programming, generator=generator, window=cells.window)
 
 
-def _behind_wires(conductance: Tensor, config: CrossbarConfig) -> Tensor:
+def _together(parts: list[Tensor | None], n_chips: int | None) -> Tensor | None:
+    """What belongs to each chip, with a dimension of chips where one is wanted; ``None`` where no chip has any."""
+    present = [part for part in parts if part is not None]
+    if not present:
+        return None
+    return torch.stack(present) if n_chips else present[0]
+
+
+def _behind_wires(conductance: Tensor, wires: Wires, config: CrossbarConfig) -> Tensor:
     """Effective conductances (K, S, O, D): each tile of rows and columns is a network of its own."""
-    assert config.wires is not None
     tiles = []
     for rows in conductance.split(config.rows, dim=-1):
-        parts = [transfer_matrix(part.mT, config.wires).mT for part in rows.split(config.columns, dim=-2)]
+        parts = [transfer_matrix(part.mT, wires).mT for part in rows.split(config.columns, dim=-2)]
         tiles.append(torch.cat(parts, dim=-2))
     return torch.cat(tiles, dim=-1)
 

@@ -81,6 +81,11 @@ class CrossbarLayer(nn.Module):
             return product
         return product + (self.bias if self.geometry is None else self.bias[:, None, None])
 
+    @property
+    def arrays(self) -> list[Crossbar]:
+        """The programmed crossbars, one for each group of channels."""
+        return [chip for chip in self.chips if isinstance(chip, Crossbar)]
+
     def _step(self) -> float:
         return step_for(float(self.weight.detach().abs().max()), self.config.weight_bits)
 
@@ -104,14 +109,12 @@ class CrossbarLayer(nn.Module):
 
     def _reprogram(self) -> None:
         """Write what has changed; converters stay as they were calibrated."""
-        for i, w in enumerate(self._codes()):
-            old = self.chips[i]
-            assert isinstance(old, Crossbar)
+        for i, (w, old) in enumerate(zip(self._codes(), self.arrays, strict=True)):
             if not torch.equal(w, old.codes):
                 self.chips[i] = old.rewritten(w, generator=self.generator)
 
     def _product(self, x: Tensor) -> Tensor:
-        pairs = zip(self.chips, self.input_codes(x), strict=True)
+        pairs = zip(self.arrays, self.input_codes(x), strict=True)
         products = [chip(codes, generator=self.generator, engine=self.engine) for chip, codes in pairs]
         return self.assembled(products, x)
 
