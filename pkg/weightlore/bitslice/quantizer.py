@@ -20,6 +20,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from weightlore.crossbar.scales import power_above
 from weightlore.errors import ParameterError, require_finite
 
 __all__ = [
@@ -260,12 +261,6 @@ def _largest(w: Tensor) -> float:
     if not math.isfinite(largest):
         require_finite("the tensor to be quantized", w)
     return max(largest, SMALLEST)
-
-
-def _ceiling(m: float) -> int:
-    """Return ceil(log2 m) from m = mantissa 2^e with the mantissa in [1/2, 1)."""
-    mantissa, e = math.frexp(m)
-    return e - 1 if mantissa == 0.5 else e
 
 
 def _require_rounding(rounding: str) -> None:
