@@ -11,7 +11,7 @@ A converter turns a sum of currents, in units of one cell level, into a code, an
 """
 
 from dataclasses import dataclass
-from math import ceil, isfinite, log2
+from math import ceil, frexp, isfinite, ldexp, log2
 from typing import Literal
 
 import torch
@@ -178,7 +178,7 @@ def resolve(adc: Adc, greatest: tuple[float, ...], worst_case: tuple[float, ...]
     steps = tuple((full or 1.0) / top for full, top in zip(scale, tops, strict=True))
     if adc.step == "power_of_two":
         steps = tuple(2.0 ** max(0, ceil(log2(step))) for step in steps)
-    return Converter(bits, steps, tops, signed)
+    return Converter(bits, tuple(map(_short, steps)), tops, signed)
 
 
 def draw_mismatch(
@@ -272,6 +272,12 @@ def _successive(value: Tensor, weights: Tensor, converter: Converter) -> Tensor:
         keep = (value >= trial) & (b < bits)
         reached, code = torch.where(keep, trial, reached), code + keep * 2.0**b
     return code
+
+
+def _short(step: float) -> float:
+    """The step with 20 significant bits: then sums of many codes are exact, and the same in every order."""
+    fraction, exponent = frexp(step)
+    return ldexp(round(fraction * 2**20), exponent - 20)
 
 
 def _each(values: float | tuple[float, ...] | None) -> tuple[float, ...]:
