@@ -12,6 +12,7 @@ from weightlore.crossbar.conversion import convert as convert
 from weightlore.crossbar.conversion import crossbar_layers as crossbar_layers
 from weightlore.crossbar.converters import Adc as Adc
 from weightlore.crossbar.converters import required_bits as required_bits
+from weightlore.crossbar.cost import Cost as Cost
 from weightlore.crossbar.digits import join_digits as join_digits
 from weightlore.crossbar.digits import slice_digits as slice_digits
 from weightlore.crossbar.encodings import decode as decode
@@ -19,6 +20,8 @@ from weightlore.crossbar.encodings import encode as encode
 from weightlore.crossbar.encodings import signed_digits as signed_digits
 from weightlore.crossbar.faults import Faults as Faults
 from weightlore.crossbar.layers import CrossbarLayer as CrossbarLayer
+from weightlore.crossbar.reports import Report as Report
+from weightlore.crossbar.reports import report as report
 from weightlore.crossbar.sweeps import Sweep as Sweep
 from weightlore.crossbar.sweeps import sweep as sweep
 from weightlore.crossbar.wires import Wires as Wires
