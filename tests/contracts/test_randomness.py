@@ -10,8 +10,9 @@ import torch
 from tests.contracts import house
 from tests.contracts.files import package
 
-from weightlore import corruption, data, networks, training
+from weightlore import bitslice, corruption, crossbar, data, networks, training
 from weightlore.corruption import Budget
+from weightlore.crossbar.programming import AbsoluteNoise
 from weightlore.data import Split, digits
 from weightlore.networks import mlp
 
@@ -73,6 +74,39 @@ def fitted_resistant(generator):
     return parameters(model)
 
 
+def fitted_phase(generator):
+    model, batch = small()
+    fixed = bitslice.FixedPoint(model)
+    bitslice.fit_phase(fixed, batch, None, validation=batch, generator=generator, epochs=1)
+    return parameters(fixed)
+
+
+def fitted_three_phases(generator):
+    model, batch = small()
+    fixed = bitslice.FixedPoint(model)
+    recipe = bitslice.Recipe(pretrain_epochs=1, finetune_epochs=1)
+    bitslice.fit_three_phases(
+        fixed, batch, bitslice.slice_l1_penalty(0.5), validation=batch, generator=generator, recipe=recipe
+    )
+    return parameters(fixed)
+
+
+def noisy() -> crossbar.CrossbarConfig:
+    """A crossbar with chance in programming and in reading."""
+    noise = AbsoluteNoise(20.0)
+    return crossbar.CrossbarConfig(cells=crossbar.Cells(programming=noise, reading=noise))
+
+
+def products(generator):
+    weights, inputs = torch.arange(-8, 8).reshape(2, 8), torch.arange(24).reshape(3, 8)
+    return crossbar.matmul(inputs, weights, noisy(), generator=generator)
+
+
+def converted(generator):
+    model, batch = small()
+    return crossbar.convert(model, noisy(), calibrate=batch, generator=generator)(batch.x)
+
+
 CASES = {
     "data.shift": lambda g: data.shift(digits("test").x[:3], "gaussian_noise", 3, generator=g),
     "data.heteroscedastic_sine": lambda g: data.heteroscedastic_sine(20, generator=g).y,
@@ -93,11 +127,15 @@ CASES = {
     "corruption.random_support": lambda g: corruption.random_support(50, 5, generator=g),
     "corruption.random_trials": lambda g: corruption.random_trials(*small(), Budget(1.0), trials=3, generator=g).loss,
     "corruption.fit_resistant": fitted_resistant,
+    "bitslice.fit_phase": fitted_phase,
+    "bitslice.fit_three_phases": fitted_three_phases,
+    "crossbar.convert": converted,
+    "crossbar.matmul": products,
     "corruption.resistant_gradients": lambda g: (
         corruption.resistant_gradients(*small(), Budget(0.1), generator=g).gradient
     ),
 }
-PARTS = ("data", "networks", "training", "corruption")
+PARTS = ("data", "networks", "training", "corruption", "bitslice", "crossbar")
 UNDRAWN = {"training.cross_entropy", "corruption.resistant_gradients"}  # take a generator for steps that draw
 
 
