@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from weightlore.bitslice import nonzero_ratios, quantize
 from weightlore.errors import ParameterError
 from weightlore.networks import healthy
 from weightlore.parameters import flatten
@@ -107,6 +108,13 @@ def test_oracle_sliced_digits():
     assert np.array_equal(drawn[[0, 2, 4, 6]], colors[places])
     assert (drawn[[1, 3, 5]] == SURFACE).all()
     assert "62 % of the digits are zero" in strip(theta, height=4, fate="sliced").alt
+
+
+def test_oracle_sliced_counts_what_the_quantizer_leaves():
+    model = healthy("mlp")
+    parts = [torch.cat([p.flatten() for p in layer.parameters()]) for layer in (*model.layers, model.readout)]
+    empty = 100 - nonzero_ratios([quantize(part.detach()).code for part in parts]).mean
+    assert f"{empty:.0f} % of the digits are zero" in strip(model, fate="sliced").alt
 
 
 def test_property_transferred_shows_both(strips):

@@ -12,6 +12,9 @@ from weightlore.teaching.figures import CurveFigure as CurveFigure
 from weightlore.teaching.figures import Flipbook as Flipbook
 from weightlore.teaching.figures import ImageFigure as ImageFigure
 from weightlore.teaching.figures import Knob as Knob
+from weightlore.teaching.frontiers import Frontier as Frontier
+from weightlore.teaching.frontiers import stored_frontier as stored_frontier
+from weightlore.teaching.frontiers import stored_frontiers as stored_frontiers
 from weightlore.teaching.ledgers import ledger as ledger
 from weightlore.teaching.notebooks import canonical as canonical
 from weightlore.teaching.notebooks import execute as execute

@@ -8,7 +8,7 @@ is negative, white zero, orange positive. Every fate changes the strip as it cha
     transferred  two strips joined by gates                                    needs ``partner``: the other theta
     uncertain    blurred: each pixel is spread over its neighbors
     explained    redrawn at random: each layer's values in another order       needs ``generator``
-    sliced       four strips, one per pair of bits, the highest on top
+    sliced       four strips, one per pair of bits, the highest on top; codes as ``bitslice.quantize`` makes them
     binarized    hidden layers in two colors, one per sign
 """
 
@@ -23,6 +23,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
+from weightlore.bitslice import quantize
 from weightlore.errors import ParameterError, require_finite
 from weightlore.parameters import ParameterLayout, flatten, layout
 from weightlore.teaching.style import palette
@@ -262,8 +263,8 @@ def _gated(layers: list[np.ndarray], other: list[np.ndarray], height: int, limit
 
 def _sliced(layers: list[np.ndarray], height: int) -> tuple[np.ndarray, dict[str, Any]]:
     """Draw the four base-4 digits of the 8-bit magnitudes, highest on top; a pixel is the mean of four parameters."""
-    codes = [np.round(np.abs(layer) / (np.abs(layer).max() or 1.0) * 255) for layer in layers]
-    digits = [[np.floor(code / 4**k) % 4 for code in codes] for k in (3, 2, 1, 0)]
+    codes = [quantize(torch.from_numpy(layer)).code.abs() for layer in layers]
+    digits = [[((code >> 2 * k) & 3).numpy().astype(float) for code in codes] for k in (3, 2, 1, 0)]
     rows = []
     for digit in digits:
         full = _joined([_columns(layer, height) for layer in digit])

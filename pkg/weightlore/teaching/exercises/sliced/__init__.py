@@ -1,0 +1,13 @@
+"""The exercises of the chapter on bit slices; references are computed by ``weightlore.bitslice`` and ``crossbar``."""
+
+from weightlore.teaching.exercises.sliced.arrays import CONVERTER_BITS as CONVERTER_BITS
+from weightlore.teaching.exercises.sliced.arrays import LINE_SUMS as LINE_SUMS
+from weightlore.teaching.exercises.sliced.arrays import PEDESTAL as PEDESTAL
+from weightlore.teaching.exercises.sliced.arrays import SATURATE as SATURATE
+from weightlore.teaching.exercises.sliced.arrays import SERIES as SERIES
+from weightlore.teaching.exercises.sliced.arrays import SHIFT_AND_ADD as SHIFT_AND_ADD
+from weightlore.teaching.exercises.sliced.slices import DETACH as DETACH
+from weightlore.teaching.exercises.sliced.slices import DIGITS as DIGITS
+from weightlore.teaching.exercises.sliced.slices import FORCE as FORCE
+from weightlore.teaching.exercises.sliced.slices import RECODING as RECODING
+from weightlore.teaching.exercises.sliced.slices import UPHILL as UPHILL

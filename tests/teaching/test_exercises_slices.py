@@ -1,0 +1,81 @@
+"""The exercises on bit slices take the right answer, and name every mistake that they know."""
+
+import math
+
+import numpy as np
+import pytest
+
+from weightlore.teaching import check
+from weightlore.teaching.exercises import exercises
+from weightlore.teaching.exercises.sliced import slices
+
+OURS = {e.id: e for e in vars(slices).values() if isinstance(e, slices.Exercise)}
+
+
+def twos_stay(q):
+    digits = []
+    for _ in range(5):
+        digits.append(-1 if q % 4 == 3 else q % 4)
+        q = (q - digits[-1]) // 4
+    return digits
+
+
+WRONG = {
+    ("sliced.detach", 2): [0.0, 0.25, 0.25],
+    ("sliced.recoding", 0): lambda q: [q >> 2 * k & 3 for k in range(5)],
+    ("sliced.recoding", 1): lambda q: OURS["sliced.recoding"].reference(q)[::-1],
+    ("sliced.recoding", 2): lambda q: [-1 if q >> 2 * k & 3 == 3 else q >> 2 * k & 3 for k in range(5)],
+    ("sliced.recoding", 3): lambda q: [q, 0, 0, 0, 0],
+    ("sliced.recoding", 4): twos_stay,
+}
+
+
+def test_property_the_chapter_offers_them():
+    assert set(OURS) <= {exercise.id for exercise in exercises("sliced")}
+    assert len(OURS) == 5
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_property_the_right_answer_is_taken(name):
+    exercise = OURS[name]
+    reply = check(name, exercise.reference if exercise.inputs() else exercise.reference())
+    assert (reply.verdict, reply.says) == ("right", exercise.right)
+    assert check(name).says == exercise.nudge
+    assert "Answer:" in exercise.prompt
+
+
+@pytest.mark.parametrize(("name", "index"), [(e.id, i) for e in OURS.values() for i, _ in enumerate(e.diagnoses)])
+def test_property_every_diagnosis_is_given(name, index):
+    exercise = OURS[name]
+    diagnosis = exercise.diagnoses[index]
+    if diagnosis.wrong is None:
+        answer = WRONG[name, index]
+    else:
+        answer = diagnosis.wrong if exercise.inputs() else diagnosis.wrong()
+    reply = check(name, answer)
+    assert (reply.verdict, reply.diagnosis, reply.says) == ("wrong", diagnosis.name, diagnosis.says)
+
+
+def test_oracle_answers_by_hand():
+    assert check("sliced.digits", [3, 1, 2, 0]).verdict == "right"
+    assert check("sliced.force", lambda q: sum(4.0**-k * ((q >> 2 * k) % 4 > 0) for k in range(4))).verdict == "right"
+    assert check("sliced.detach", [0, 1 / 64, 1 / 64]).verdict == "right"
+    assert check("sliced.uphill", 63).verdict == "right"
+
+
+def test_oracle_no_signed_digits_have_a_smaller_sum_than_those_asked_for():
+    def least(q, left=5):
+        ways = (abs(d) + least((q - d) // 4, left - 1) for d in range(-2, 3) if (q - d) % 4 == 0)
+        return min(ways) if left else 0 if q == 0 else math.inf
+
+    signed = OURS["sliced.recoding"].reference
+    sums = [sum(map(abs, signed(q))) for q in range(256)]
+    assert sums == [least(q) for q in range(256)]
+    assert np.mean(sums) == pytest.approx(4.08, abs=0.01)
+    assert np.mean([np.count_nonzero(signed(q)) for q in range(256)]) == pytest.approx(3.24, abs=0.01)
+
+
+def test_property_other_right_answers_are_taken():
+    signed = OURS["sliced.recoding"].reference
+    assert signed(10) != [2, 2, 0, 0, 0]  # 2 + 8 has the same sum as 16 - 4 - 2
+    assert check("sliced.recoding", lambda q: [2, 2, 0, 0, 0] if q == 10 else signed(q)).verdict == "right"
