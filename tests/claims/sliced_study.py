@@ -298,11 +298,11 @@ STUDIES = {
         Study(
             name="photographs-resnet",
             data="cifar10-subset",
-            words=f"ResNet-20 of a quarter of the width, {PHOTOGRAPHS}; 12 epochs with L1 of strength 20, threshold "
-            "0.01, 5 epochs of fine-tuning where the authors have 150 and 150",
+            words=f"ResNet-20 of a quarter of the width, {PHOTOGRAPHS}; 10 epochs with L1 of strength 20, threshold "
+            "0.01, 4 epochs of fine-tuning where the authors have 150 and 150",
             make=_resnet,
-            pretrain=Recipe(pretrain_epochs=12, pretrain_strength=20.0, optimizer=sgd(0.05, momentum=0.9)),
-            finetune=Recipe(finetune_epochs=5, optimizer=sgd(0.05, momentum=0.9)),
+            pretrain=Recipe(pretrain_epochs=10, pretrain_strength=20.0, optimizer=sgd(0.05, momentum=0.9)),
+            finetune=Recipe(finetune_epochs=4, optimizer=sgd(0.05, momentum=0.9)),
             strengths=STRONG,
             seeds=THREE,
         ),
