@@ -1,0 +1,145 @@
+"""Diagrams drawn by code, as SVG in the palette: they follow the theme of the page and have a title and a description.
+
+crossbar_diagram(inputs, levels)     word lines, cells, bit lines and what arrives at the converters
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import torch
+from torch import Tensor
+
+from weightlore.errors import ParameterError
+from weightlore.teaching.style import css_variables
+
+__all__ = ["Diagram", "crossbar_diagram"]
+
+MOST = 12
+PITCH, LEFT, TOP = 52, 86, 44
+STYLE = (
+    ".wl-diagram{max-width:664px;background:var(--wl-surface);border:1px solid var(--wl-grid);border-radius:8px}"
+    ".wl-diagram svg{display:block;width:100%;height:auto}"
+    ".wl-diagram text{font:13px system-ui,sans-serif;fill:var(--wl-text);text-anchor:middle}"
+    ".wl-diagram .idle{stroke:var(--wl-muted);stroke-width:1.5}.wl-diagram .on{stroke:var(--wl-s0);stroke-width:3}"
+    ".wl-diagram .cell{fill:var(--wl-surface);stroke:var(--wl-muted)}.wl-diagram .held{fill:var(--wl-s2)}"
+    ".wl-diagram .full{stroke:var(--wl-s1);stroke-width:3}.wl-diagram .small{font-size:11px;fill:var(--wl-muted)}"
+)
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """A drawing that a notebook shows in the page itself.
+
+    Args:
+        svg: the drawing.
+        alt: what it shows, in words.
+
+    Source: ours
+    """
+
+    svg: str
+    alt: str
+
+    def __repr__(self) -> str:
+        return f"Diagram({self.alt!r})"
+
+    def _repr_html_(self) -> str:
+        return f'<div class="wl-diagram"><style>{css_variables(".wl-diagram")}{STYLE}</style>{self.svg}</div>'
+
+
+def crossbar_diagram(
+    inputs: Tensor, levels: Tensor, *, bits: int | None = None, names: Sequence[str] | None = None
+) -> Diagram:
+    """Draw a small crossbar: inputs on word lines, levels in cells, sums at the ends of the bit lines.
+
+        sum[c] = sum over r of inputs[r] level[r, c]
+
+    Args:
+        inputs: one digit for each word line, shape (R,), whole numbers from zero up; R at most 12.
+        levels: of the cells, shape (R, C), whole numbers from zero up; C at most 12.
+        bits: of the converters; sums above 2**bits - 1 are drawn as saturated. ``None`` for converters without end.
+        names: of the C bit lines.
+
+    Returns:
+        The drawing.
+
+    Raises:
+        ParameterError: if shapes do not fit or are too large to read, numbers are negative, or names are not C.
+
+    Source: ours
+    """
+    _require(inputs, levels, bits, names)
+    sums = inputs.to(torch.int64) @ levels.to(torch.int64)
+    top = None if bits is None else 2**bits - 1
+    full = [top is not None and int(s) > top for s in sums]
+    codes = [int(s) if top is None else min(int(s), top) for s in sums]
+    alt = _words(inputs, sums, codes, full, bits)
+    rows, columns = levels.shape
+    wide, high = LEFT + PITCH * columns + 20, TOP + PITCH * rows + 78
+    body = [*_lines(inputs, columns, full), *_cells(levels)]
+    for c, (total, code) in enumerate(zip(sums, codes, strict=True)):
+        x, y = LEFT + PITCH * c + PITCH // 2, TOP + PITCH * rows + 18
+        box = f'<rect class="cell{" full" if full[c] else ""}" x="{x - 20}" y="{y}" width="40" height="26" rx="5"/>'
+        body.append(f'{box}<text x="{x}" y="{y + 18}">{code}</text>')
+        told = f"of {int(total)}" if full[c] else ""
+        body.append(f'<text class="small" x="{x}" y="{y + 42}">{told}</text>')
+        if names is not None:
+            body.append(f'<text class="small" x="{x}" y="{TOP - 22}">{escape(names[c])}</text>')
+    body.append(f'<text class="small" x="{LEFT // 2}" y="{TOP + PITCH * rows + 36}">converters</text>')
+    head = f"<title>A crossbar of {rows} word lines and {columns} bit lines</title><desc>{escape(alt)}</desc>"
+    size = f'viewBox="0 0 {wide} {high}" style="max-width:{wide}px"'
+    return Diagram(f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">{head}{"".join(body)}</svg>', alt)
+
+
+def _require(inputs: Tensor, levels: Tensor, bits: int | None, names: Sequence[str] | None) -> None:
+    if levels.dim() != 2 or inputs.shape != levels.shape[:1] or not 1 <= min(levels.shape) <= max(levels.shape) <= MOST:
+        raise ParameterError(
+            f"a diagram takes inputs (R,) and levels (R, C), R and C from 1 to {MOST}, got {tuple(inputs.shape)} and "
+            f"{tuple(levels.shape)}; draw a part of the array"
+        )
+    for what, given in (("inputs", inputs), ("levels", levels)):
+        if bool((given < 0).any()) or bool((given != given.round()).any() if given.is_floating_point() else False):
+            raise ParameterError(f"{what} must be whole numbers from zero up; a negative weight has a cell of its own")
+    if bits is not None and bits < 1:
+        raise ParameterError(f"bits of a converter must be >= 1 or None, got {bits}")
+    if names is not None and len(names) != levels.shape[1]:
+        raise ParameterError(f"names must be one for each of {levels.shape[1]} bit lines, got {len(names)}")
+
+
+def _lines(inputs: Tensor, columns: int, full: list[bool]) -> Iterator[str]:
+    """Word lines with their inputs, bit lines with their ends."""
+    end, bottom = LEFT + PITCH * columns, TOP + PITCH * len(inputs)
+    for r, digit in enumerate(inputs):
+        y = TOP + PITCH * r + PITCH // 2
+        kind = "on" if int(digit) else "idle"
+        yield f'<line class="{kind}" x1="{LEFT - 24}" x2="{end}" y1="{y}" y2="{y}"/>'
+        yield f'<text x="{LEFT - 42}" y="{y + 5}">{int(digit)}</text>'
+    for c in range(columns):
+        x = LEFT + PITCH * c + PITCH // 2
+        kind = "full" if full[c] else "idle"
+        yield f'<line class="{kind}" x1="{x}" x2="{x}" y1="{TOP - 12}" y2="{bottom + 18}"/>'
+
+
+def _cells(levels: Tensor) -> Iterator[str]:
+    """A square for each cell, filled by its level."""
+    most = max(1, int(levels.max()))
+    for r, row in enumerate(levels.tolist()):
+        for c, level in enumerate(row):
+            x, y = LEFT + PITCH * c + PITCH // 2, TOP + PITCH * r + PITCH // 2
+            yield f'<rect class="cell" x="{x - 14}" y="{y - 14}" width="28" height="28" rx="4"/>'
+            if level:
+                side = 28 * (level / most) ** 0.5
+                place = f'x="{x - side / 2:.1f}" y="{y - side / 2:.1f}" width="{side:.1f}" height="{side:.1f}"'
+                yield f'<rect class="held" fill-opacity="0.35" {place} rx="4"/>'
+            yield f'<text x="{x}" y="{y + 5}">{int(level)}</text>'
+
+
+def _words(inputs: Tensor, sums: Tensor, codes: list[int], full: list[bool], bits: int | None) -> str:
+    on = int((inputs > 0).sum())
+    words = (
+        f"{on} of {len(inputs)} word lines are driven; the bit lines add up to {', '.join(map(str, sums.tolist()))}."
+    )
+    if bits is None:
+        return words
+    return f"{words} Converters of {bits} bits return {', '.join(map(str, codes))}: {sum(full)} saturate."

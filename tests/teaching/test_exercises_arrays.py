@@ -1,0 +1,61 @@
+"""The exercises on crossbars take the right answer, and name every mistake that they know."""
+
+import pytest
+import torch
+
+from weightlore.teaching import check
+from weightlore.teaching.exercises import exercises
+from weightlore.teaching.exercises.sliced import arrays
+
+OURS = {e.id: e for e in vars(arrays).values() if isinstance(e, arrays.Exercise)}
+WRONG = {
+    ("sliced.saturate", 0): [1, 2, 0, 0, 0, 0, 0, 0],
+    ("sliced.saturate", 1): [1, 0, 0, 1, 1, 0, 0, 0],
+    ("sliced.saturate", 2): [0, 0, 1, 0, 1, 0, 0, 0],
+    ("sliced.saturate", 3): [1, 0, 1, 1, 1, 0, 0, 0],
+}
+
+
+def test_property_the_chapter_offers_them():
+    assert set(OURS) <= {exercise.id for exercise in exercises("sliced")}
+    assert len(OURS) == 6
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_property_the_right_answer_is_taken(name):
+    exercise = OURS[name]
+    reply = check(name, exercise.reference if exercise.inputs() else exercise.reference())
+    assert (reply.verdict, reply.says) == ("right", exercise.right)
+    assert check(name).says == exercise.nudge
+    assert "Answer:" in exercise.prompt
+
+
+@pytest.mark.parametrize(("name", "index"), [(e.id, i) for e in OURS.values() for i, _ in enumerate(e.diagnoses)])
+def test_property_every_diagnosis_is_given(name, index):
+    exercise = OURS[name]
+    diagnosis = exercise.diagnoses[index]
+    if diagnosis.wrong is None:
+        answer = WRONG[name, index]
+    else:
+        answer = diagnosis.wrong if exercise.inputs() else diagnosis.wrong()
+    reply = check(name, answer)
+    assert (reply.verdict, reply.diagnosis, reply.says) == ("wrong", diagnosis.name, diagnosis.says)
+
+
+def test_oracle_answers_by_hand():
+    assert check("sliced.line_sums", [4, 0, 0, 1]).verdict == "right"
+    assert check("sliced.converter_bits", [9, 10, 10]).verdict == "right"
+    assert check("sliced.pedestal", lambda ratio, bits: (2**bits - 1) / (ratio - 1)).verdict == "right"
+    assert check("sliced.series", lambda g, r, c, v: 1e6 * v / (1e6 / g + r + c)).verdict == "right"
+    assert check("sliced.saturate", torch.tensor([1, 0, 1, 0, 1, 0, 0, 0])).verdict == "right"
+
+
+def test_oracle_shift_and_add_written_out():
+    def answer(values, cell_bits):
+        total = 0
+        for i in range(values.shape[0]):
+            for k in range(values.shape[1]):
+                total += 2**i * 2 ** (cell_bits * k) * int(values[i, k, 0] - values[i, k, 1])
+        return total
+
+    assert check("sliced.shift_and_add", answer).verdict == "right"
