@@ -188,7 +188,7 @@ def test_error_nothing_to_describe():
 def test_property_a_notebooks_pictures_carry_their_words():
     from IPython.core.formatters import DisplayFormatter
 
-    from weightlore.teaching.describe import describe_pictures
+    from weightlore.teaching.showing import describe_pictures
 
     shell = SimpleNamespace(display_formatter=DisplayFormatter())
     describe_pictures(shell)

@@ -15,9 +15,9 @@ from PIL import Image
 from weightlore.errors import ParameterError
 from weightlore.teaching import CurveFigure, Flipbook, ImageFigure, Knob
 from weightlore.teaching.figures import values_of_state
-from weightlore.teaching.figures.base import png_bytes
 from weightlore.teaching.figures.knob import number
 from weightlore.teaching.figures.packing import BUDGET, Packer, unpack
+from weightlore.teaching.pictures import png_bytes
 
 X = np.linspace(0, 1, 11)
 TURNS = np.array([1.0, 2.0, 3.0])

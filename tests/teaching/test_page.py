@@ -10,8 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from weightlore.teaching import CurveFigure, describe
-from weightlore.teaching.figures.base import png_bytes
 from weightlore.teaching.page import stored_words
+from weightlore.teaching.pictures import png_bytes
 from weightlore.teaching.style import palette
 
 pytest.importorskip("myst_nb")

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 from weightlore.errors import ParameterError
 from weightlore.teaching import style
-from weightlore.teaching.style import contrast, css_variables, palette, use_style
+from weightlore.teaching.showing import use_style
+from weightlore.teaching.style import contrast, css_variables, palette
 
 # Machado, Oliveira and Fernandes (2009), severity 1, for linear RGB
 VISION = {

@@ -19,7 +19,7 @@ from weightlore.teaching.ledgers import ledger as ledger
 from weightlore.teaching.notebooks import canonical as canonical
 from weightlore.teaching.notebooks import execute as execute
 from weightlore.teaching.notebooks import freeze as freeze
+from weightlore.teaching.showing import use_style as use_style
 from weightlore.teaching.strip import Strip as Strip
 from weightlore.teaching.strip import strip as strip
 from weightlore.teaching.style import palette as palette
-from weightlore.teaching.style import use_style as use_style

@@ -1,13 +1,11 @@
 """Words and tables for a picture, made from the data that were plotted.
 
-    describe(figure)       Description(alt, table)
-    describe_pictures(ip)  the same, sent along with every figure that a notebook shows
+    describe(figure)    Description(alt, table)
 
 Lines, error bars, bands, bars, histograms, scatter plots, images and color meshes are read from matplotlib's own
 objects, so the words cannot say something else than the picture.
 """
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -28,7 +26,7 @@ except ImportError as error:  # pragma: no cover - tested in a child process
 
 from weightlore.teaching.figures.knob import number
 
-__all__ = ["Description", "describe", "describe_pictures"]
+__all__ = ["Description", "describe"]
 
 MOST_ROWS = 24
 MOST_CELLS = 300
@@ -88,37 +86,6 @@ def describe(drawn: Figure | Axes) -> Description:
         panel = f"Panel {place + 1} of {len(told)}: " if len(told) > 1 else ""
         sentences.append(panel + _words(axes, series))
     return Description(" ".join(sentences), _fold("".join(_table(axes, series) for axes, series in told)))
-
-
-def describe_pictures(shell: Any) -> None:
-    """Send alt text and table with every figure that this notebook shows, as metadata of its picture.
-
-    The metadata ``{"image/png": {"alt": ..., "table": ...}}`` are stored in the notebook; the book prints them.
-
-    Args:
-        shell: the running IPython shell.
-
-    Source: ours
-    """
-    import matplotlib.pyplot as plt
-
-    if "inline" in (backend := plt.get_backend()):
-        plt.switch_backend(backend)  # else the backend registers its own pictures when the first figure is made
-    shell.display_formatter.formatters["image/png"].for_type(Figure, _picture)
-
-
-def _picture(figure: Figure) -> Any:
-    """Return a figure's PNG and what it shows, in the form that IPython stores."""
-    from weightlore.teaching.figures.base import png_bytes
-
-    if not figure.axes:
-        return None
-    png = base64.b64encode(png_bytes(figure, dpi=100, colors=128)).decode()
-    try:
-        words = describe(figure)
-    except ParameterError:
-        return png
-    return png, {"alt": words.alt, "table": words.table}
 
 
 def _is_colorbar(axes: Axes) -> bool:

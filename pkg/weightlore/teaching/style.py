@@ -7,7 +7,7 @@ readers with deuteranopia, protanopia or tritanopia, and stand out from backgrou
     palette.light.series[0]      color of the first curve
     palette.dashes[0]            its dash pattern, so that color is never the only sign
     palette.rgb("diverging")     256 colors of a map, zero in the middle
-    use_style()                  the same for matplotlib
+    rc_parameters()              the same for matplotlib
 """
 
 import json
@@ -26,7 +26,7 @@ try:
 except ImportError as error:  # pragma: no cover - tested in a child process
     raise MissingExtra("matplotlib", "book") from error
 
-__all__ = ["Palette", "Theme", "contrast", "css_variables", "palette", "rc_parameters", "use_style"]
+__all__ = ["Palette", "Theme", "contrast", "css_variables", "palette", "rc_parameters"]
 
 STYLE_FILE = Path(__file__).parent / "palette.json"
 
@@ -235,32 +235,6 @@ def rc_parameters() -> dict:
     }
 
 
-def use_style() -> None:
-    """Set matplotlib's defaults from the style file, once for a notebook.
-
-    A picture stands on its own light card, so that it reads the same in a light and in a dark page. In a notebook every
-    figure shown afterwards carries its alt text and data table in the metadata of the picture (see ``describe``).
-
-    Source: ours
-    """
-    mpl.rcdefaults()  # leaves the backend as it is
-    mpl.rcParams.update(rc_parameters())
-    _attach()
-
-
 def _linestyles() -> list:
     """Return the dash patterns in matplotlib's form, the pixels halved because a line is two points wide."""
     return [(0, tuple(float(n) / 2 for n in dash.split())) if dash else "-" for dash in palette.dashes]
-
-
-def _attach() -> None:
-    """Make IPython, if it runs, send alt text and table along with every picture."""
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return
-    shell = get_ipython()
-    if shell is not None:
-        from weightlore.teaching.describe import describe_pictures
-
-        describe_pictures(shell)

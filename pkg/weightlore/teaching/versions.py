@@ -9,16 +9,33 @@ import hashlib
 import inspect
 import json
 import textwrap
+from collections.abc import Callable
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from weightlore.teaching.claims import Claim
-
-__all__ = ["version"]
+__all__ = ["Measured", "version"]
 
 
-def version(claim: "Claim") -> str:
+class Measured(Protocol):
+    """What has a version: a claim, or whatever else is measured in a setting.
+
+    Source: ours
+    """
+
+    @property
+    def setting(self) -> str:
+        """What was measured on what."""
+
+    @property
+    def unit(self) -> str:
+        """The unit of the numbers."""
+
+    @property
+    def measure(self) -> Callable[[int], Any]:
+        """What returns the numbers of a seed."""
+
+
+def version(claim: Measured) -> str:
     """Return a short hash of what was measured: the setting and the source of the measurement.
 
     Functions that the measurement calls count if they live in the same module. Comments, docstrings and layout do not

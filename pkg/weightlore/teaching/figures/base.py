@@ -6,7 +6,6 @@ the Python object: ``figure.observe(handler, "i0")`` or ``figure.on_turn(handler
 """
 
 import base64
-import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from weightlore.errors import MissingExtra, ParameterError
+from weightlore.teaching.describe import describe
 from weightlore.teaching.figures.knob import Knob
 from weightlore.teaching.figures.packing import require_budget
+from weightlore.teaching.pictures import picture_context, png_bytes
 from weightlore.teaching.style import css_variables
 
 try:
@@ -26,50 +27,11 @@ try:
 except ImportError as error:  # pragma: no cover - tested in a child process
     raise MissingExtra((error.name or "anywidget").split(".")[0], "book") from error
 
-__all__ = ["Figure", "KnobFigure", "Knobs", "picture_context", "png_bytes"]
+__all__ = ["Figure", "KnobFigure", "Knobs"]
 
 _HERE = Path(__file__).parent
 
 Knobs = Mapping[str, Sequence[Any]] | Iterable[Knob]
-
-
-def png_bytes(figure: Figure, *, dpi: int = 100, colors: int = 64) -> bytes:
-    """Return a matplotlib figure as a small PNG that is the same for the same drawing.
-
-    The picture gets a palette of its own, which halves it; one with images or color meshes gets the largest, 256.
-
-    Args:
-        figure: the figure.
-        dpi: dots per inch.
-        colors: size of the palette of a line drawing.
-
-    Source: ours
-    """
-    from PIL import Image
-
-    for axes in figure.axes:
-        for title in ("title", "_left_title", "_right_title"):
-            getattr(axes, title).set_wrap(True)  # a sentence may be wider than the picture
-    raw = io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi, metadata={"Software": None})
-    small = io.BytesIO()
-    image = Image.open(raw).convert("RGB")
-    mapped = [c for axes in figure.axes for c in (*axes.images, *axes.collections) if c.get_array() is not None]
-    image = image.quantize(256 if mapped else colors, dither=Image.Dither.NONE)
-    image.save(small, format="png", optimize=True)
-    return small.getvalue()
-
-
-def picture_context() -> Any:
-    """Return a context in which matplotlib draws in our style, whatever the notebook has set.
-
-    Source: ours
-    """
-    import matplotlib as mpl
-
-    from weightlore.teaching.style import rc_parameters
-
-    return mpl.rc_context(rc_parameters())
 
 
 def module(kind: str) -> str:
@@ -195,8 +157,6 @@ class KnobFigure(anywidget.AnyWidget):
 
         Source: ours
         """
-        from weightlore.teaching.describe import describe
-
         words = describe(self.picture()).alt
         return f"{words} Drawn at {self._where()}." if self._knobs else words
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from weightlore.errors import ParameterError
-from weightlore.teaching.figures.base import Figure, KnobFigure, Knobs, flat_notes, module, png_bytes
+from weightlore.teaching.describe import describe
+from weightlore.teaching.figures.base import Figure, KnobFigure, Knobs, flat_notes, module
 from weightlore.teaching.figures.knob import Knob, as_knobs
 from weightlore.teaching.figures.packing import Packer
+from weightlore.teaching.pictures import png_bytes
 
 __all__ = ["Flipbook"]
 
@@ -157,8 +159,6 @@ def _told(words: Any, frames: list[Any], knobs: tuple[Knob, ...]) -> list[str]:
         return [str(w) for w in _at_all("words", words, knobs)] if callable(words) else flat_notes(words, knobs) or []
     if not all(isinstance(frame, Figure) for frame in frames):
         raise ParameterError("words are missing: only matplotlib figures can be described from their data; give words=")
-    from weightlore.teaching.describe import describe
-
     return [describe(frame).alt for frame in frames]
 
 
