@@ -108,6 +108,7 @@ class Crossbar(nn.Module):
         if w.dim() != 2 or 0 in w.shape:
             raise ParameterError(f"weights must be a matrix (outputs, inputs) with entries, got shape {tuple(w.shape)}")
         encoded = encode(w, config.encoding, bits=config.weight_bits, cell_bits=config.cell_bits)
+        capacitors = _branch(generator) if config.adc.mismatch else None
         chip = manufacture(encoded, config, generator=generator, n_chips=n_chips)
         worst = worst_case_range(config, encoded.largest, w.shape[1], chip.raised)
         converter = resolve(config.adc, worst, worst)
@@ -115,7 +116,7 @@ class Crossbar(nn.Module):
         if config.adc.mismatch:
             tiles = -(-w.shape[1] // config.rows)
             signs = 1 if config.adc.subtraction == "analog" else len(encoded.sign)
-            mismatch = draw_mismatch(converter, config.adc, tiles, signs, generator=generator, n_chips=n_chips)
+            mismatch = draw_mismatch(converter, config.adc, tiles, signs, generator=capacitors, n_chips=n_chips)
         array = cls(config, decode(encoded), encoded, chip, converter, mismatch, n_chips)
         if config.adc.range == "static":
             array._build(resolve(config.adc, static_range(chip.levels, config), worst))
@@ -205,7 +206,9 @@ class Crossbar(nn.Module):
                 one = folded_product(part, self._folded(), self.programmed, chunk=chunk, engine=engine)
             else:
                 one = reference_product(self.programmed, part, generator=generator, chunk=chunk)
-            product = product + factor * (one - self.shift * part.sum(1, keepdim=True).to(torch.float64))
+            if self.shift:
+                one = one - self.shift * part.sum(1, keepdim=True).to(torch.float64)
+            product = product + factor * one
         if self.config.signed_input == "offset":
             product = product - 2**self.config.input_bits * self.codes.sum(1).to(torch.float64)
         return product.reshape(*product.shape[:-2], *x.shape[:-1], product.shape[-1])
@@ -258,6 +261,8 @@ class Crossbar(nn.Module):
         if x.dim() == 0 or x.shape[-1] != inputs:
             raise ParameterError(f"inputs must have shape (..., {inputs}), got {tuple(x.shape)}")
         low = 0 if self.config.signed_input == "none" else -most
+        if x.dtype == torch.uint8 and low == 0 and most >= 255:
+            return x.reshape(-1, inputs)  # in range, whatever it holds
         return integer_codes(x, low, most, "input codes").reshape(-1, inputs)
 
     def passes(self, codes: Tensor) -> list[tuple[Tensor, int]]:
@@ -274,6 +279,13 @@ class Crossbar(nn.Module):
         if self._plan is None or self._plan[0] != state:
             self._plan = state, fold(self.programmed)
         return self._plan[1]
+
+
+def _branch(generator: torch.Generator | None) -> torch.Generator | None:
+    """A stream of its own, so that what is drawn from it does not depend on how much else is drawn."""
+    if generator is None:
+        return None
+    return torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
 
 
 def matmul(

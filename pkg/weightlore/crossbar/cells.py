@@ -44,7 +44,8 @@ class Cells:
         g_max: conductance of the largest level, uS, > g_min.
         common_mode: what becomes of the current of level 0. ``"ideal"`` takes it away before the converter;
             ``"digital"`` after it, from the count of inputs; ``"dummy_column"`` before it, by a bit line of cells at
-            level 0, which have noise of their own; ``"uncorrected"`` leaves it in.
+            level 0, which are written, break and drift as others do, but are read without noise;
+            ``"uncorrected"`` leaves it in.
         programming: noise of writing, ``None`` for none.
         reading: noise of each reading, normal, ``None`` for none.
         drift: what time does, ``None`` for nothing.

@@ -125,6 +125,8 @@ def _chip(
     meant: Tensor, cells: Cells, config: CrossbarConfig, generator: torch.Generator
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Levels and variance (K, S, O, D) and gain (K,) of one chip."""
+    dummy = cells.common_mode == "dummy_column"
+    meant = _beside_idle(meant, cells) if dummy else meant
     written = programmed(meant, cells.programming, generator=generator, window=cells.window)
     if config.faults is not None:
         tiles = [faulted(t, config.faults, cells, generator=generator) for t in written.split(config.rows, dim=-1)]
@@ -134,13 +136,14 @@ def _chip(
         held = drifted(written, config.age, cells.drift, generator=generator, meant=meant)
         if config.compensate:
             gain = compensation_factor(written.sum(-1).flatten(1), held.sum(-1).flatten(1))
+    held, idle = (held[..., :-1, :], held[..., -1:, :]) if dummy else (held, None)
     reached = held if config.wires is None else _behind_wires(held, config.wires, config)
     step = cells.step(config.cell_bits)
     levels = reached / step
     if cells.common_mode == "ideal":
         levels = levels - cells.pedestal(config.cell_bits)
-    elif cells.common_mode == "dummy_column":
-        levels = levels - _dummy(meant, cells, generator) / step
+    elif idle is not None:
+        levels = levels - idle / step
     variance = None
     if cells.reading is not None:
         share = torch.where(held > 0, reached / held.clamp(min=1e-12), torch.ones_like(held))
@@ -148,10 +151,12 @@ def _chip(
     return levels, variance, gain
 
 
-def _dummy(meant: Tensor, cells: Cells, generator: torch.Generator) -> Tensor:
-    """Conductances of a bit line of cells at level 0 in every array, (K, S, 1, D), written like all others."""
-    idle = torch.full_like(meant[..., :1, :], cells.g_min)
-    return programmed(idle, cells.programming, generator=generator, window=cells.window)
+def _beside_idle(meant: Tensor, cells: Cells) -> Tensor:
+    """Conductances with one more bit line in every array, (K, S, O + 1, D), of cells at level 0.
+
+    It is written, breaks and ages like all others. Its readings are taken to be steady, and its wires short.
+    """
+    return torch.cat([meant, torch.full_like(meant[..., :1, :], cells.g_min)], dim=-2)
 
 
 def _together(parts: list[Tensor | None], n_chips: int | None) -> Tensor | None:

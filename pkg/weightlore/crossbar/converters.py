@@ -214,9 +214,9 @@ def draw_mismatch(
     nominal = 2.0 ** torch.arange(bits, dtype=torch.float64)
     if generator is None:
         raise ParameterError("mismatch is drawn: pass generator=torch.Generator().manual_seed(0)")
-    leading = () if n_chips is None else (n_chips,)
-    shape = (*leading, tiles, len(converter.top), signs, bits)
-    return nominal + adc.mismatch * nominal.sqrt() * torch.randn(shape, generator=generator, dtype=torch.float64)
+    shape = (tiles, len(converter.top), signs, bits)
+    drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(n_chips or 1)]
+    return nominal + adc.mismatch * nominal.sqrt() * (drawn[0] if n_chips is None else torch.stack(drawn))
 
 
 def convert_sums(
