@@ -220,7 +220,7 @@ def _cut(found: _Found, one: Lines, number: int, heard: bool) -> _Found:
     piece = np.where(great[line, pair], group // GROUPS, 0)
     new = np.flatnonzero(np.diff(np.stack([line, pair, piece]), axis=1, prepend=-1).any(0))
     ends = np.append(new, len(line))[1:]
-    segments = np.stack([new, ends, 2 * pair[new]], axis=1) + [found.used, found.used, 0]
+    segments = np.stack([new, ends, 2 * pair[new]], axis=1) + np.array([found.used, found.used, 0])
     per_line = np.bincount(line[new], minlength=len(cells))
     last = np.cumsum(per_line) + sum(map(len, found.segments))
     output = np.arange(len(cells)) if one.output is None else one.output.numpy()

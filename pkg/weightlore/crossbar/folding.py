@@ -26,6 +26,7 @@ from weightlore.errors import MissingExtra
 __all__ = ["Plan", "Tile", "fold", "folded_product"]
 
 TABLE = 2**20  # sums beyond this go through the converter itself, not through a table
+DENSE_ROWS = 512  # of the batch, in a dense product: so many stay in the cache between its steps
 WORTH_COMPILING = 2**20  # conversions; below, loading compiled code takes longer than the work
 
 
@@ -168,13 +169,16 @@ def folded_product(
     product = torch.zeros(len(codes), plan.outputs, dtype=torch.float64)
     if not len(codes):
         return product
-    if plan.dense is not None:
-        _add_dense(product, codes, plan)
-    top = int(codes.max())
-    bits = max(1, top.bit_length()) if plan.silent else plan.bits
-    if not plan.tiles or (plan.silent and not top):
-        return product
     small = codes.to(torch.uint8 if plan.bits <= 8 else torch.int32)
+    if plan.dense is not None:
+        for part, share in zip(small.split(DENSE_ROWS), product.split(DENSE_ROWS), strict=True):
+            _add_dense(share, part, plan)
+    if not any(tile.lines or tile.wide for tile in plan.tiles):
+        return product
+    top = int(small.max())
+    bits = max(1, top.bit_length()) if plan.silent else plan.bits
+    if plan.silent and not top:
+        return product
     if _compiled(engine, plan, len(codes)) and plan.compiled is not None:
         compiled_product(product, small, plan.compiled, bits=bits, rows=chunk)
         return product

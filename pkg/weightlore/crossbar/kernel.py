@@ -1,9 +1,9 @@
 """The compiled engine's inner loops: sixteen sums looked up at a time, for hundreds of inputs side by side.
 
 Four word lines of one input bit make a number from 0 to 15, and the four cells of a bit line make one of 256 small
-tables: what they add to the sum for each of these numbers. A processor looks up dozens of bytes in such a table with one
-instruction; where there is none, bits are counted. Inputs are the lanes: ``LANES`` pairs of an input bit and a row of the
-batch are worked on together.
+tables: what they add to the sum for each of these numbers. A processor looks up dozens of bytes in such a table with
+one instruction; where there is none, bits are counted. Inputs are the lanes: ``LANES`` pairs of an input bit and a row
+of the batch are worked on together.
 
 The functions are plain Python until ``compiled`` has numba take them; two of them are then replaced by vector code.
 """
@@ -179,8 +179,7 @@ def _pointer(context: Any, builder: Any, kind: Any, array: Any) -> Any:
 
 def _emit_add_groups(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Vector code of ``add_groups``: eight registers of lanes, a loop over entries for each such part."""
-    from llvmlite import ir
-    from numba.core import cgutils
+    ir, cgutils = importlib.import_module("llvmlite.ir"), importlib.import_module("numba.core.cgutils")
 
     sums, index, tables, entries = (_pointer(context, builder, signature.args[n], arguments[n]) for n in range(4))
     first, last = arguments[4:]
@@ -211,7 +210,7 @@ def _emit_add_groups(context: Any, builder: Any, signature: Any, arguments: Any)
 
 def _lookup(builder: Any, features: set[str], vector: Any, tables: Any, cells: Any) -> Callable[[Any], Any]:
     """How a vector of numbers from 0 to 15 becomes what a group of cells adds to the sum."""
-    from llvmlite import ir
+    ir = importlib.import_module("llvmlite.ir")
 
     byte, word, lane = ir.IntType(8), ir.IntType(64), ir.IntType(32)
 
@@ -244,15 +243,14 @@ def _lookup(builder: Any, features: set[str], vector: Any, tables: Any, cells: A
 
 def _declared(module: Any, kind: Any, name: str) -> Any:
     """A function of the processor, declared once in a module."""
-    from llvmlite import ir
+    ir = importlib.import_module("llvmlite.ir")
 
     return module.globals.get(name) or ir.Function(module, kind, name)
 
 
 def _emit_join_codes(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Vector code of ``join_codes``: 32 lanes at a time, from the greatest digit down."""
-    from llvmlite import ir
-    from numba.core import cgutils
+    ir, cgutils = importlib.import_module("llvmlite.ir"), importlib.import_module("numba.core.cgutils")
 
     total, sums = (_pointer(context, builder, signature.args[n], arguments[n]) for n in range(2))
     span, digits, dac_bits, shift, lift, slope, top = arguments[2:]

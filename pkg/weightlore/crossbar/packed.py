@@ -133,7 +133,7 @@ def packed_product(
     widest = max((one.operand.shape[1] for one in words), default=1)
     size = min(rows or max(1, BLOCK // (digits * widest)), max(1, len(codes)))
     shifts = dac_bits * torch.arange(digits, dtype=codes.dtype).reshape(-1, 1, 1)
-    buffers = torch.empty(3, digits * size * widest)
+    buffers = torch.empty(3, digits * size * widest, dtype=torch.float32)
     for part, share in zip(codes.split(size), out.split(size), strict=True):
         planes = ((part >> shifts) & (2**dac_bits - 1)).flatten(0, 1).to(torch.float32)
         for one in words:
@@ -184,7 +184,7 @@ def _whole(lines: list[Lines], largest: int) -> torch.dtype:
 
 def _side_by_side(lines: list[Lines], largest: int) -> Words:
     """Words of lines that all have every output."""
-    operand, fields, shift = torch.zeros(lines[0].levels.shape), [], 0
+    operand, fields, shift = torch.zeros(lines[0].levels.shape, dtype=torch.float32), [], 0
     for one in lines:
         operand.add_(one.levels.to(torch.float32), alpha=2.0**shift)
         fields.append(Field(shift, one, None))
@@ -197,7 +197,7 @@ def _split(lines: Lines, largest: int) -> Words:
     assert lines.output is not None
     width = _width(lines)
     size = -(-len(lines.levels) // (BITS // width))
-    operand, fields = torch.zeros(size, lines.levels.shape[1]), []
+    operand, fields = torch.zeros(size, lines.levels.shape[1], dtype=torch.float32), []
     for n, (some, output) in enumerate(zip(lines.levels.split(size), lines.output.split(size), strict=True)):
         operand[: len(some)].add_(some.to(torch.float32), alpha=2.0 ** (n * width))
         fields.append(Field(n * width, lines, output))
