@@ -7,6 +7,7 @@ import sys
 from benchmarks import (
     bitslice_step,
     closed_form,
+    crossbar,
     race,
     resistant_step,
     tables,
@@ -24,6 +25,7 @@ WORKLOADS = {
     "resistant_step": resistant_step.races,
     "bitslice_step": bitslice_step.races,
     "wires": wires.races,
+    "crossbar": crossbar.races,
 }
 
 

@@ -118,7 +118,7 @@ def _exact(name: str, layers: Layers) -> Race:
     doubles = [(w.double().T.contiguous(), x) for w, x in layers]
     return Race(
         name=name,
-        what="converters that lose nothing, from codes to whole numbers, against the float32 product of prepared floats"
+        what="converters that lose nothing: from 8-bit codes to whole numbers, against the float32 product of prepared floats"
         " and the float64 product of the codes",
         contestants={
             "auto": _ours(layers, "auto", Adc()),

@@ -12,7 +12,6 @@ import os
 from pathlib import Path
 
 import torch
-
 from benchmarks import crossbar_crosssim
 from tests.crossbar.peers.wires_crosssim import version
 
