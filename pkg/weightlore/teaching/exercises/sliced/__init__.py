@@ -6,6 +6,10 @@ from weightlore.teaching.exercises.sliced.arrays import PEDESTAL as PEDESTAL
 from weightlore.teaching.exercises.sliced.arrays import SATURATE as SATURATE
 from weightlore.teaching.exercises.sliced.arrays import SERIES as SERIES
 from weightlore.teaching.exercises.sliced.arrays import SHIFT_AND_ADD as SHIFT_AND_ADD
+from weightlore.teaching.exercises.sliced.deployment import CUT_OFF as CUT_OFF
+from weightlore.teaching.exercises.sliced.deployment import EXPECTED_SUM as EXPECTED_SUM
+from weightlore.teaching.exercises.sliced.deployment import SATURATED as SATURATED
+from weightlore.teaching.exercises.sliced.deployment import WHOLE_CHIP as WHOLE_CHIP
 from weightlore.teaching.exercises.sliced.slices import DETACH as DETACH
 from weightlore.teaching.exercises.sliced.slices import DIGITS as DIGITS
 from weightlore.teaching.exercises.sliced.slices import FORCE as FORCE
