@@ -89,6 +89,19 @@ def test_property_slices_may_differ_in_their_converters(engine, bits, density):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_property_the_default_dtype_does_not_matter(engine):
+    w, x = filled(2, 12, 200, CrossbarConfig(), batch=9)
+    array, before = Crossbar.program(w, CrossbarConfig(adc=Adc(bits=(3, 3, 3, 1)))), torch.get_default_dtype()
+    expected = array(x, engine=engine)
+    try:
+        torch.set_default_dtype(torch.float64)
+        again = Crossbar.program(w, CrossbarConfig(adc=Adc(bits=(3, 3, 3, 1))))
+        assert torch.equal(again(x, engine=engine), expected)
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_property_a_few_busy_columns_are_converted_alone(engine):
     config = CrossbarConfig(adc=Adc(bits=6))
     w, x = filled(2, 64, 256, config, density=0.02, batch=33)
