@@ -2,7 +2,7 @@
 
     python tests/mutate.py corruption/budgets.py                 every change; tests mirror the package
     python tests/mutate.py teaching/claims.py --most 20          an even sample of twenty
-    python tests/mutate.py parameters.py --tests tests/corruption
+    python tests/mutate.py parameters/groups.py --tests tests/corruption
 
 A copy of the package is changed, never the package. Each change that no test notices is printed: it is either without
 effect, or a test is missing.

@@ -37,7 +37,7 @@ def test_property_the_requirements_are_those_of_the_project():
         ("pkg/weightlore/crossbar/x.py", "import weightlore.bitslice.quantize"),
         ("pkg/weightlore/spiking/x.py", "def f():\n    from weightlore.crossbar import matmul"),
         ("pkg/weightlore/data/x.py", "from weightlore.corruption import Budget"),
-        ("pkg/weightlore/parameters.py", "from weightlore.teaching import palette"),
+        ("pkg/weightlore/parameters/placing.py", "from weightlore.teaching import palette"),
         ("pkg/weightlore/data/x.py", "from .split import Split"),
         ("pkg/weightlore/teaching/x.py", "from weightlore.cli import main"),
     ],
