@@ -26,6 +26,8 @@ from weightlore.training import in_mode
 
 __all__ = ["Sweep", "excess", "sweep"]
 
+SUMS_IN_CACHE = 400_000
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -61,7 +63,7 @@ class Sweep:
         return bits[fine.to(torch.int64).argmax(-1)]
 
 
-def sweep(hardware: nn.Module, data: Split, *, bits: Sequence[int] = tuple(range(1, 9)), chunk: int = 250) -> Sweep:
+def sweep(hardware: nn.Module, data: Split, *, bits: Sequence[int] = tuple(range(1, 9)), chunk: int = 1000) -> Sweep:
     """Return the accuracy for every layer, slice and resolution of its converter, all others being lossless.
 
     Args:
@@ -89,11 +91,17 @@ def sweep(hardware: nn.Module, data: Split, *, bits: Sequence[int] = tuple(range
     hits = 0
     with torch.no_grad(), in_mode(lossless, training=False):
         for x, y in zip(data.x.split(chunk), data.y.split(chunk), strict=True):
-            hits += int((lossless(x).argmax(-1) == y).sum())
-            for number, layer in enumerate(layers.values()):
+            logits, calls = _recorded(lossless, layers, x)
+            fine = (logits.argmax(-1) == y).sum()
+            hits += int(fine)
+            for number, name in enumerate(layers):
                 for k in range(slices):
-                    logits, share = _followed(lossless, layer, x, k, tried)
-                    right[number, k] += (logits.argmax(-1) == y).sum(-1)
+                    lost, share = _lost(layers[name], calls[name].x, k, tried)
+                    cut, counted = share > 0, fine.repeat(len(tried))
+                    if bool(cut.any()):
+                        found = _followed(lossless, layers, calls, name, x, lost[cut])
+                        counted[cut] = (found.argmax(-1) == y).sum(-1)
+                    right[number, k] += counted
                     above[number, k] += share * len(x)
     return Sweep(tuple(layers), tried, right / len(data), above / len(data), hits / len(data))
 
@@ -114,46 +122,83 @@ def excess(array: Crossbar, x: Tensor, k: int, bits: Sequence[int]) -> tuple[Ten
 
     Source: ours
     """
-    config, levels = array.config, array.levels[k]  # (S, O, D)
+    config, levels = array.config, array.levels[k].to(torch.float32)  # (S, O, D)
     width = config.input_bits + (config.signed_input == "offset")
     lost = torch.zeros(len(bits), len(x), levels.shape[1], dtype=torch.float64)
     above, count = torch.zeros(len(bits), dtype=torch.float64), 0
+    size = max(1, SUMS_IN_CACHE // (config.input_digits * levels.shape[:2].numel()))
     for start in range(0, x.shape[1], config.rows):
         rows = slice(start, start + config.rows)
-        planes, counts = input_planes(x[:, rows], bits=width, dac_bits=config.dac_bits)
-        lines = levels[..., rows].to(torch.float32)
-        sums = planes.to(torch.float32) @ lines.flatten(0, 1).T  # (I, B, S O), whole and below 2**24
-        count, highest = count + sums.numel(), float(sums.max()) if sums.numel() else 0.0
-        for number, b in enumerate(bits):
-            if highest > 2**b - 1:
-                over = (sums - (2**b - 1)).clamp_(min=0)
+        lines = levels[..., rows].flatten(0, 1).T.contiguous()  # (R, S O)
+        highest = float(lines.sum(0).max()) * (2**config.dac_bits - 1)
+        for first in range(0, len(x) if lines.any() else 0, size):
+            some = slice(first, first + size)
+            planes, counts = input_planes(x[some, rows], bits=width, dac_bits=config.dac_bits)
+            wide = torch.float32 if highest * float(counts.sum()) < 2**24 else torch.float64
+            sums = planes.to(torch.float32) @ lines  # (I, B, S O), whole and below 2**24
+            over, counts, below = sums.to(wide).flatten(1), counts.to(wide), 0.0
+            for number, b in enumerate(bits):
+                if highest <= 2**b - 1:
+                    break
+                # What lies above a ceiling lies above the lower ones too: cut on from there.
+                over, below = over.sub_(2**b - 1 - below).clamp_(min=0), 2.0**b - 1
                 above[number] += over.count_nonzero()
-                shared = torch.tensordot(counts, over.to(torch.float64), dims=1).unflatten(-1, levels.shape[:2])
-                lost[number] += torch.einsum("bso,s->bo", shared, array.factors[k])
+                shared = (counts @ over).reshape(-1, *levels.shape[:2]).to(torch.float64)
+                lost[number, some] += torch.einsum("bso,s->bo", shared, array.factors[k])
+        count += config.input_digits * len(x) * lines.shape[1]
     return lost, above / max(1, count)
 
 
-def _followed(
-    model: nn.Module, layer: CrossbarLayer, x: Tensor, k: int, bits: tuple[int, ...]
-) -> tuple[Tensor, Tensor]:
-    """Logits (A, B, C) with one slice of one layer saturating, and the share of its sums that do."""
-    share = torch.zeros(len(bits), dtype=torch.float64)
+@dataclass(frozen=True)
+class _Call:
+    """What a layer was called with, what it returned, and as which of the layers."""
 
-    def saturate(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        lost, found = _lost(layer, inputs[0][: len(x)], k, bits)
-        share.copy_(found)
-        return output - lost.to(output.dtype)
+    x: Tensor
+    y: Tensor
+    turn: int
 
-    hook = layer.register_forward_hook(saturate)
+
+def _recorded(model: nn.Module, layers: dict[str, CrossbarLayer], x: Tensor) -> tuple[Tensor, dict[str, _Call]]:
+    """Logits, and the call of each layer."""
+    calls: dict[str, _Call] = {}
+
+    def note(name: str, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if name in calls:
+            raise ParameterError(
+                f"layer {name!r} is called more than once, which a sweep cannot follow; give each its own"
+            )
+        calls[name] = _Call(inputs[0], output, len(calls))
+
+    hooks = [
+        layer.register_forward_hook(lambda _, inputs, output, name=name: note(name, inputs, output))
+        for name, layer in layers.items()
+    ]
     try:
-        logits = model(x.repeat(len(bits), *[1] * (x.dim() - 1)))
+        logits = model(x)
     finally:
-        hook.remove()
-    return logits.unflatten(0, (len(bits), len(x))), share
+        for hook in hooks:
+            hook.remove()
+    return logits, calls
+
+
+def _followed(
+    model: nn.Module, layers: dict[str, CrossbarLayer], calls: dict[str, _Call], name: str, x: Tensor, lost: Tensor
+) -> Tensor:
+    """Logits (A, B, C) for what a layer loses, (A, B, ...); what comes before it is not computed again."""
+    times, turn = len(lost), calls[name].turn
+    known = {n: call.y.repeat(times, *[1] * (call.y.dim() - 1)) for n, call in calls.items() if call.turn < turn}
+    known[name] = (calls[name].y - lost.to(calls[name].y.dtype)).flatten(0, 1)
+    for n, value in known.items():
+        layers[n].forward = lambda _, value=value: value  # type: ignore[method-assign, misc]
+    try:
+        return model(x.repeat(times, *[1] * (x.dim() - 1))).unflatten(0, (times, len(x)))
+    finally:
+        for n in known:
+            del layers[n].forward
 
 
 def _lost(layer: CrossbarLayer, x: Tensor, k: int, bits: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """What a layer's output loses for each resolution, one after the other in the batch, and the share of sums."""
+    """What a layer's output loses for each resolution, shape (A, B, ...), and the share of sums."""
     losses, shares = [], []
     for array, codes in zip(_arrays(layer), layer.input_codes(x), strict=True):
         lost = torch.zeros(len(bits), *codes.shape[:-1], len(array.codes), dtype=torch.float64)
@@ -162,7 +207,7 @@ def _lost(layer: CrossbarLayer, x: Tensor, k: int, bits: tuple[int, ...]) -> tup
             lost += factor * found.reshape(lost.shape)
             shares.append(share)
         losses.append(lost.flatten(0, 1))
-    return layer.assembled(losses, x), torch.stack(shares).mean(0)
+    return layer.assembled(losses, x).unflatten(0, (len(bits), len(x))), torch.stack(shares).mean(0)
 
 
 def _lossless(hardware: nn.Module) -> nn.Module:
