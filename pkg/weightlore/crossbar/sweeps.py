@@ -142,9 +142,10 @@ def excess(array: Crossbar, x: Tensor, k: int, bits: Sequence[int]) -> tuple[Ten
                     break
                 # What lies above a ceiling lies above the lower ones too: cut on from there.
                 over, below = over.sub_(2**b - 1 - below).clamp_(min=0), 2.0**b - 1
-                above[number] += over.count_nonzero()
+                above[number] += over.sign().sum(dtype=torch.float64)
                 shared = (counts @ over).reshape(-1, *levels.shape[:2]).to(torch.float64)
-                lost[number, some] += torch.einsum("bso,s->bo", shared, array.factors[k])
+                for sign, factor in enumerate(array.factors[k].tolist()):
+                    lost[number, some].add_(shared[:, sign], alpha=factor)
         count += config.input_digits * len(x) * lines.shape[1]
     return lost, above / max(1, count)
 
