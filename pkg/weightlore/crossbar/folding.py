@@ -172,7 +172,7 @@ def folded_product(
     small = codes.to(torch.uint8 if plan.bits <= 8 else torch.int32)
     if plan.dense is not None:
         for part, share in zip(small.split(DENSE_ROWS), product.split(DENSE_ROWS), strict=True):
-            _add_dense(share, part, plan)
+            _add_dense(share, part, plan.dense, plan)
     if not any(tile.lines or tile.wide for tile in plan.tiles):
         return product
     top = int(small.max())
@@ -196,11 +196,10 @@ def _compiled(engine: str, plan: Plan, rows: int) -> bool:
     return rows * lines * plan.bits >= WORTH_COMPILING and available()
 
 
-def _add_dense(product: Tensor, codes: Tensor, plan: Plan) -> None:
+def _add_dense(product: Tensor, codes: Tensor, dense: Tensor, plan: Plan) -> None:
     """Add the dense product: exact, so in float32 where sums of whole inputs, or of their halves, stay below 2**24."""
-    assert plan.dense is not None
     if plan.halves is None:
-        product += codes.to(torch.float64) @ plan.dense.T
+        product += codes.to(torch.float64) @ dense.T
         return
     weights, bits = plan.halves
     if bits >= plan.bits:

@@ -56,6 +56,36 @@ def join_codes(
         total[:span] = (total[:span] << dac_bits) + np.minimum((lifted * slope) >> 16, top)
 
 
+def look_up(total: Array, sums: Array, span: int, digits: int, dac_bits: int, table: Array) -> None:
+    """As ``join_codes``, for a converter that no arithmetic gives."""
+    for v in range(span):
+        code = 0
+        for digit in range(digits - 1, -1, -1):
+            code = (code << dac_bits) + table[sums[digit * span + v]]
+        total[v] = code
+
+
+def widen(wide: Array, sums: Array, span: int, bits: int, dac_bits: int, shift: int) -> None:
+    """Add the sums of one segment, for all bits of an input digit, to those of its whole line."""
+    for bit in range(bits):
+        left, at, to = shift + bit % dac_bits, bit * span, bit // dac_bits * span
+        for v in range(span):
+            wide[to + v] += np.uint16(sums[at + v]) << left
+
+
+def load_inputs(index: Array, codes: Array, tile: Array, start: int, span: int, bits: int) -> None:
+    """Set ``index`` to what four word lines of a tile make for each input bit and row of the batch."""
+    row, end = tile[0], tile[1]
+    for group in range((end - row + 3) // 4):
+        for bit in range(bits):
+            at = group * LANES + bit * span
+            for r in range(row + 4 * group, min(row + 4 * group + 4, end)):
+                cell = r - row - 4 * group
+                for v in range(span):
+                    one = ((codes[r, start + v] >> bit) & 1) << cell
+                    index[at + v] = one if cell == 0 else index[at + v] | one
+
+
 def tiles_product(
     out: Array,
     codes: Array,
@@ -96,18 +126,8 @@ def tiles_product(
     sums = np.zeros(LANES + SLACK, np.uint8)
     wide = np.zeros(LANES + SLACK, np.uint16)
     for block in range(out.shape[0]):
-        start = block * span
         for tile in range(tiles.shape[0]):
-            row, end = tiles[tile, 0], tiles[tile, 1]
-            for group in range((end - row + 3) // 4):
-                for bit in range(bits):
-                    at = group * LANES + bit * span
-                    for cell in range(4):
-                        r = row + 4 * group + cell
-                        if r < end:
-                            for v in range(span):
-                                one = ((codes[r, start + v] >> bit) & 1) << cell
-                                index[at + v] = one if cell == 0 else index[at + v] | one
+            load_inputs(index, codes, tiles[tile], block * span, span, bits)
             for line in range(tiles[tile, 2], tiles[tile, 3]):
                 first, last, output, rule = lines[line]
                 shift, lift, slope, top = rules[rule]
@@ -116,20 +136,13 @@ def tiles_product(
                     add_groups(sums, index, tables, entries, segments[first, 0], segments[first, 1])
                 else:
                     wide[:] = 0
-                    for segment in range(first, last):
-                        add_groups(sums, index, tables, entries, segments[segment, 0], segments[segment, 1])
-                        for bit in range(bits):
-                            left = segments[segment, 2] + bit % dac_bits
-                            at, to = bit * span, bit // dac_bits * span
-                            for v in range(span):
-                                wide[to + v] += np.uint16(sums[at + v]) << left
-                if slope == 0:
-                    for v in range(span):
-                        code = 0
-                        for digit in range(digits - 1, -1, -1):
-                            at = digit * span + v
-                            code = (code << dac_bits) + code_tables[rule, sums[at] if narrow else wide[at]]
-                        total[v] = code
+                for segment in range(first, first if narrow else last):
+                    add_groups(sums, index, tables, entries, segments[segment, 0], segments[segment, 1])
+                    widen(wide, sums, span, bits, dac_bits, segments[segment, 2])
+                if slope == 0 and narrow:
+                    look_up(total, sums, span, digits, dac_bits, code_tables[rule])
+                elif slope == 0:
+                    look_up(total, wide, span, digits, dac_bits, code_tables[rule])
                 elif narrow:
                     join_codes(total, sums, span, digits, dac_bits, shift, lift, slope, top)
                 else:
@@ -161,6 +174,8 @@ def compiled() -> Callable[..., None]:
 def _vectorize(extending: Any) -> None:
     """Tell numba what the two inner functions are made of."""
     types = importlib.import_module("numba.core.types")
+    for plain in (look_up, widen, load_inputs):
+        extending.register_jitable(plain)
     for function, emit, count in ((add_groups, _emit_add_groups, 6), (join_codes, _emit_join_codes, 9)):
         extending.type_callable(function)(lambda context, count=count: _typer(types.none, count))
         extending.lower_builtin(function, *[types.Any] * count)(emit)
@@ -180,7 +195,6 @@ def _pointer(context: Any, builder: Any, kind: Any, array: Any) -> Any:
 def _emit_add_groups(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Vector code of ``add_groups``: eight registers of lanes, a loop over entries for each such part."""
     ir, cgutils = importlib.import_module("llvmlite.ir"), importlib.import_module("numba.core.cgutils")
-
     sums, index, tables, entries = (_pointer(context, builder, signature.args[n], arguments[n]) for n in range(4))
     first, last = arguments[4:]
     features = set(context.codegen().magic_tuple()[2].split(","))
@@ -211,14 +225,7 @@ def _emit_add_groups(context: Any, builder: Any, signature: Any, arguments: Any)
 def _lookup(builder: Any, features: set[str], vector: Any, tables: Any, cells: Any) -> Callable[[Any], Any]:
     """How a vector of numbers from 0 to 15 becomes what a group of cells adds to the sum."""
     ir = importlib.import_module("llvmlite.ir")
-
     byte, word, lane = ir.IntType(8), ir.IntType(64), ir.IntType(32)
-
-    def spread(vector_of: Any, value: Any) -> Any:
-        seed = builder.insert_element(ir.Constant(vector_of, ir.Undefined), value, ir.Constant(lane, 0))
-        zeros = ir.Constant(ir.VectorType(lane, vector_of.count), None)
-        return builder.shuffle_vector(seed, ir.Constant(vector_of, ir.Undefined), zeros)
-
     if "+ssse3" in features:
         half = ir.VectorType(byte, 16)
         at = builder.gep(tables, [builder.shl(cells, ir.Constant(word, 4))])
@@ -229,9 +236,8 @@ def _lookup(builder: Any, features: set[str], vector: Any, tables: Any, cells: A
         kind = ir.FunctionType(vector, [vector, vector])
         shuffle = _declared(builder.module, kind, name[vector.count])
         return lambda found: builder.call(shuffle, [table, found])
-    low = spread(vector, builder.trunc(builder.and_(cells, ir.Constant(word, 15)), byte))
-    high = spread(vector, builder.trunc(builder.lshr(cells, ir.Constant(word, 4)), byte))
-
+    low = _spread(builder, vector, builder.and_(cells, ir.Constant(word, 15)))
+    high = _spread(builder, vector, builder.lshr(cells, ir.Constant(word, 4)))
     count = _declared(builder.module, ir.FunctionType(vector, [vector]), f"llvm.ctpop.v{vector.count}i8")
 
     def counted(found: Any) -> Any:
@@ -241,39 +247,31 @@ def _lookup(builder: Any, features: set[str], vector: Any, tables: Any, cells: A
     return counted
 
 
+def _spread(builder: Any, kind: Any, value: Any) -> Any:
+    """A whole number in every lane of a vector."""
+    ir = importlib.import_module("llvmlite.ir")
+    lane, nothing = ir.IntType(32), ir.Constant(kind, ir.Undefined)
+    seed = builder.insert_element(nothing, builder.trunc(value, kind.element), ir.Constant(lane, 0))
+    return builder.shuffle_vector(seed, nothing, ir.Constant(ir.VectorType(lane, kind.count), None))
+
+
 def _declared(module: Any, kind: Any, name: str) -> Any:
     """A function of the processor, declared once in a module."""
     ir = importlib.import_module("llvmlite.ir")
-
     return module.globals.get(name) or ir.Function(module, kind, name)
 
 
 def _emit_join_codes(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Vector code of ``join_codes``: 32 lanes at a time, from the greatest digit down."""
     ir, cgutils = importlib.import_module("llvmlite.ir"), importlib.import_module("numba.core.cgutils")
-
     total, sums = (_pointer(context, builder, signature.args[n], arguments[n]) for n in range(2))
     span, digits, dac_bits, shift, lift, slope, top = arguments[2:]
-    word, lane, lanes = ir.IntType(64), ir.IntType(32), 32
-
-    def spread(value: Any, bits: int) -> Any:
-        kind = ir.VectorType(ir.IntType(bits), lanes)
-        value = builder.trunc(value, kind.element)
-        seed = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(lane, 0))
-        return builder.shuffle_vector(
-            seed, ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(lane, lanes), None)
-        )
-
+    word, lanes = ir.IntType(64), 32
     short, long = ir.VectorType(ir.IntType(16), lanes), ir.VectorType(ir.IntType(32), lanes)
     source = ir.VectorType(sums.type.pointee, lanes)
     target = ir.VectorType(total.type.pointee, lanes)
-    shifts, lifts, slopes, tops = (
-        spread(shift, 16),
-        spread(lift, 16),
-        builder.zext(spread(slope, 16), long),
-        spread(top, 16),
-    )
-    left = spread(dac_bits, target.element.width)
+    shifts, lifts, tops = (_spread(builder, short, value) for value in (shift, lift, top))
+    slopes, left = builder.zext(_spread(builder, short, slope), long), _spread(builder, target, dac_bits)
     held = cgutils.alloca_once_value(builder, ir.Constant(target, None))
     with cgutils.for_range_slice(builder, ir.Constant(word, 0), span, ir.Constant(word, lanes), word) as (at, _):
         builder.store(ir.Constant(target, None), held)

@@ -102,7 +102,7 @@ def pack(lines: tuple[Lines, ...], largest: int) -> tuple[Words, ...]:
     words, shelves = [], list[list[Lines]]()
     for one in sorted(lines, key=lambda one: -one.greatest):
         if one.output is not None:
-            words.append(_split(one, largest))
+            words.append(_split(one, one.output, largest))
             continue
         width = _width(one)
         fits = (s for s in shelves if sum(map(_width, s)) + width <= BITS and s[0].step == one.step)
@@ -192,13 +192,12 @@ def _side_by_side(lines: list[Lines], largest: int) -> Words:
     return Words(operand.T.contiguous(), tuple(fields), _whole(lines, largest))
 
 
-def _split(lines: Lines, largest: int) -> Words:
+def _split(lines: Lines, outputs: Tensor, largest: int) -> Words:
     """Words of a few lines, cut in parts that stand side by side."""
-    assert lines.output is not None
     width = _width(lines)
     size = -(-len(lines.levels) // (BITS // width))
     operand, fields = torch.zeros(size, lines.levels.shape[1], dtype=torch.float32), []
-    for n, (some, output) in enumerate(zip(lines.levels.split(size), lines.output.split(size), strict=True)):
+    for n, (some, output) in enumerate(zip(lines.levels.split(size), outputs.split(size), strict=True)):
         operand[: len(some)].add_(some.to(torch.float32), alpha=2.0 ** (n * width))
         fields.append(Field(n * width, lines, output))
     return Words(operand.T.contiguous(), tuple(fields), _whole([lines], largest))
