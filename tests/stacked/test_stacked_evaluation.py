@@ -137,6 +137,38 @@ def test_property_block_size_changes_nothing_but_last_bits(name, cache, generato
     torch.testing.assert_close(blocks.accuracy, whole.accuracy, rtol=0, atol=1e-14)
 
 
+class Watched(nn.Module):
+    """A network that is run copy by copy, and remembers how many examples it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.seen = nn.Linear(5, 3).double(), []
+
+    def forward(self, x):
+        self.seen.append(len(x))
+        return self.inner(x.sort(1).values)
+
+
+def test_property_a_copy_alone_gets_few_examples_at_a_time_and_is_scored_on_many(generator, monkeypatch):
+    model, data = Watched(), examples((5,), 150, generator)
+    data = Split(data.x, data.y % 3)
+    thetas, scored = corrupted(model, 2, generator, None), []
+
+    def loss(outputs, y):
+        scored.append(len(y))
+        return F.cross_entropy(outputs, y)
+
+    whole = evaluate_thetas(model, thetas, data, loss=loss)
+    assert max(model.seen) <= evaluation.AT_ONCE
+    assert scored == [128, 22] * 2
+    monkeypatch.setattr(evaluation, "AT_ONCE", 7)
+    model.seen.clear()
+    pieces = evaluate_thetas(model, thetas, data, loss=loss)
+    assert max(model.seen) <= 7
+    torch.testing.assert_close(pieces.loss, whole.loss, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(pieces.accuracy, whole.accuracy, rtol=0, atol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("group", "dtype", "alone"), [(None, torch.float32, 3), ("6", torch.float32, 0), (None, torch.float64, 0)]
 )

@@ -30,7 +30,8 @@ Parameters = dict[str | None, Tensor | None]
 
 CACHE = 4 * 2**20  # bytes that one block of copies and examples may touch; more is slower, measured
 LARGEST = 32 * 2**20  # bytes that it may touch where fewer examples than FEWEST would fit the cache
-FEWEST, MOST, ALONE = 4, 1024, 128  # examples of a block; of one where copies go one by one
+FEWEST, MOST = 4, 1024  # examples of a block
+ALONE, AT_ONCE = 128, 64  # examples that are scored together where copies go one by one, and that the network is run on
 WIDE = 128  # entries of a window from which on torch's float32 convolution takes half the time of a product of patches
 
 
@@ -117,7 +118,8 @@ def _one_by_one(network: StackedNetwork, thetas: Tensor, data: Split, loss: Loss
     sums = torch.zeros(2, len(thetas), dtype=torch.float64, device=thetas.device)
     for copy, theta in enumerate(thetas):
         for x, y in zip(data.x.split(ALONE), data.y.split(ALONE), strict=True):
-            sums[:, copy] += _score(network.one(theta, x), y, loss)
+            outputs = torch.cat([network.one(theta, part) for part in x.split(AT_ONCE)])
+            sums[:, copy] += _score(outputs, y, loss)
     return sums
 
 
