@@ -2,8 +2,7 @@
 
 Networks are those of the studies, moved onto simulated crossbars of 128 rows: 2-bit cells, two arrays for the two
 signs, inputs of 8 bits, one bit at a time, converters that saturate. Resolutions are listed from the least significant
-slice up and are the same in all layers. They are searched on
-validation images; test images say what they cost.
+slice up and are the same in all layers. They are searched on validation images; test images say what they cost.
 """
 
 import math
