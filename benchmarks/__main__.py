@@ -7,6 +7,7 @@ import sys
 from benchmarks import (
     bitslice_step,
     closed_form,
+    converter_sweep,
     crossbar,
     race,
     resistant_step,
@@ -26,6 +27,7 @@ WORKLOADS = {
     "bitslice_step": bitslice_step.races,
     "wires": wires.races,
     "crossbar": crossbar.races,
+    "converter_sweep": converter_sweep.races,
 }
 
 

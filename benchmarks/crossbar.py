@@ -118,8 +118,8 @@ def _exact(name: str, layers: Layers) -> Race:
     doubles = [(w.double().T.contiguous(), x) for w, x in layers]
     return Race(
         name=name,
-        what="converters that lose nothing: from 8-bit codes to whole numbers, against the float32 product of prepared floats"
-        " and the float64 product of the codes",
+        what="converters that lose nothing: from 8-bit codes to whole numbers, against the float32 product of prepared"
+        " floats and the float64 product of the codes",
         contestants={
             "auto": _ours(layers, "auto", Adc()),
             "float32 product": lambda: [x @ w for w, x in dense],
