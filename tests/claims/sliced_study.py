@@ -303,7 +303,7 @@ STUDIES = {
             make=_resnet,
             pretrain=Recipe(pretrain_epochs=10, pretrain_strength=20.0, optimizer=sgd(0.05, momentum=0.9)),
             finetune=Recipe(finetune_epochs=4, optimizer=sgd(0.05, momentum=0.9)),
-            strengths=STRONG,
+            strengths={"none": (0.0,), "l1": (20.0, 180.0), "slice": (0.5, 4.5)},
             seeds=THREE,
         ),
         Study(
