@@ -23,3 +23,4 @@ from weightlore.teaching.showing import use_style as use_style
 from weightlore.teaching.strip import Strip as Strip
 from weightlore.teaching.strip import strip as strip
 from weightlore.teaching.style import palette as palette
+from weightlore.teaching.timings import stored_race as stored_race
