@@ -65,6 +65,6 @@ def require_finite(what: str, tensor: Tensor) -> Tensor:
         bad = int((~finite).sum())
         raise ParameterError(
             f"{what} must be finite, but {bad} of its {tensor.numel()} entries are NaN or infinite; "
-            "check the loss and the learning rate that produced it"
+            "look for what made them: a missing value, a division by zero, too high a learning rate"
         )
     return tensor

@@ -8,12 +8,25 @@ import torch
 from tests.contracts import house
 from tests.contracts.files import modules
 
-from weightlore.corruption import Budget, closed_form, error_bound, first_order_gain, loss_gradient, projected_ascent
+from weightlore.corruption import (
+    Budget,
+    closed_form,
+    curvature,
+    error_bound,
+    first_order_gain,
+    hessian_vector,
+    indicator,
+    loss_gradient,
+    measure,
+    projected_ascent,
+    random_trials,
+)
 from weightlore.corruption import random as draw
 from weightlore.data import Split, digits, shift
 from weightlore.errors import ParameterError
 from weightlore.networks import healthy, mlp
 from weightlore.parameters import call, flatten, layout, replaced
+from weightlore.stacked import evaluate_thetas
 from weightlore.training import evaluate, fit
 
 
@@ -75,6 +88,19 @@ BAD = {
     "gradient on infinite data": lambda: loss_gradient(healthy(), poisoned()),
     "fit on infinite data": lambda: fit(mlp((64, 4, 10), generator=generator()), poisoned(), generator=generator()),
     "evaluate on infinite data": lambda: evaluate(healthy(), poisoned()),
+    "measure on infinite data": lambda: measure(healthy(), poisoned()),
+    "measure at NaN": lambda: measure(healthy(), SMALL, corruption=torch.full((6570,), NAN).double()),
+    "indicator measured on infinite data": lambda: indicator(healthy(), poisoned(), Budget(1.0), gradient_data=SMALL),
+    "trials on infinite data": lambda: random_trials(
+        healthy(), poisoned(), Budget(1.0), trials=2, generator=generator()
+    ),
+    "thetas on infinite data": lambda: evaluate_thetas(healthy(), flatten(healthy())[None], poisoned()),
+    "thetas on NaN targets": lambda: evaluate_thetas(
+        healthy(), flatten(healthy())[None], Split(SMALL.x, SMALL.x[:, :10] * NAN), loss=torch.nn.functional.mse_loss
+    ),
+    "hessian times NaN": lambda: hessian_vector(healthy(), SMALL, torch.full((6570,), NAN).double()),
+    "hessian of a broken model": lambda: hessian_vector(broken(), SMALL, flatten(broken()) * 0 + 1),
+    "curvature on infinite data": lambda: curvature(healthy(), poisoned(), generator=generator()),
     "shift of NaN": lambda: shift(torch.full((1, 64), NAN), "blur", 1),
     "empty group": lambda: layout(healthy(), "nothing"),
     "theta of another length": lambda: call(healthy(), torch.zeros(3), SMALL.x),

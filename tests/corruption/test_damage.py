@@ -140,5 +140,6 @@ def test_error_indicator():
         indicator(model, split, Budget(1.0), group="norm")
     spoilt = type(split)(split.x.clone(), split.y)
     spoilt.x[3, 1] = math.nan
-    with pytest.raises(ParameterError, match="the gradient must be finite"):
-        indicator(model, split, Budget(1.0), gradient_data=spoilt)
+    for arguments in ((split, {"gradient_data": spoilt}), (spoilt, {"gradient_data": split})):
+        with pytest.raises(ParameterError, match="the inputs of data must be finite, but 1 of its 92"):
+            indicator(model, arguments[0], Budget(1.0), **arguments[1])

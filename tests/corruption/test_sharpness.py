@@ -108,6 +108,27 @@ def test_oracle_sam_is_resistant_training_with_alpha_one():
     assert all(torch.equal(sam[name], resistant[name]) for name in sam)
 
 
+def test_oracle_asam_is_sam_where_all_parameters_are_equally_large():
+    model, data = network(), batch()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.where(torch.randn(parameter.shape, generator=seeded()) > 0, 0.25, -0.25))
+    asam = gradients(model, asam_step(0.8)(model, data, seeded()))
+    sam = gradients(model, sam_step(0.25 * 0.8)(model, data, seeded()))
+    assert all(float(gradient.abs().max()) > 0 for gradient in sam.values())
+    for name in sam:
+        torch.testing.assert_close(asam[name], sam[name], rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("group", ["layers.0.weight", "readout.weight"])
+def test_oracle_awp_is_sam_on_a_single_tensor(group):
+    model, data = network(), batch()
+    awp = gradients(model, awp_step(0.05, group=group)(model, data, seeded()))
+    sam = gradients(model, sam_step(0.05 * float(flatten(model, group).norm()), group=group)(model, data, seeded()))
+    for name in sam:
+        torch.testing.assert_close(awp[name], sam[name], rtol=1e-10, atol=1e-13)
+
+
 @pytest.mark.parametrize("step", [sam_step(0.0), asam_step(0.0), awp_step(0.0)])
 def test_limit_size_zero_is_the_base_step(step):
     assert step is cross_entropy

@@ -164,6 +164,10 @@ def test_error_bad_input_says_what_to_do():
         random_trials(model, data, Budget(1.0), trials=3, generator=seeded(), kind="vertex")
     with pytest.raises(ParameterError, match="0 rows"):
         random_trials(model, data[:0], Budget(1.0), trials=3, generator=seeded())
+    spoilt = Split(data.x.clone(), data.y)
+    spoilt.x[3, 1] = math.nan
+    with pytest.raises(ParameterError, match="the inputs of data must be finite, but 1 of its"):
+        random_trials(model, spoilt, Budget(1.0), trials=3, generator=seeded())
     with pytest.raises(ParameterError, match=r"data\.to"):
         random_trials(model, data.to(dtype=torch.float32), Budget(1.0), trials=3, generator=seeded())
 

@@ -31,7 +31,7 @@ class Measurement:
     """How a network does on data.
 
     Args:
-        loss: mean loss.
+        loss: mean loss; infinite or NaN where the model's output is.
         accuracy: share of examples whose largest output is the target's; NaN where targets are not classes.
 
     Source: ours
@@ -55,7 +55,7 @@ def measure(
     Args:
         model: any module with floating-point parameters; left as it is.
         data: N >= 1 examples of the parameters' dtype and device.
-        corruption: added to the parameters of the group, shape (P,); ``None`` for none.
+        corruption: added to the parameters of the group, shape (P,), finite; ``None`` for none.
         group: which parameters; ``None`` for all.
         loss: of (output, target), the mean over a batch, shape ().
         batch_size: examples at once, >= 1.
@@ -64,7 +64,8 @@ def measure(
         Mean loss and accuracy over the data.
 
     Raises:
-        ParameterError: if data and model do not fit, the group is empty, or the corruption has another length.
+        ParameterError: if data and model do not fit, the group is empty, the corruption has another length, or data or
+            corruption are not finite.
 
     Source: ours
     """
@@ -134,7 +135,7 @@ def hessian_vector(
     Args:
         model: any module with floating-point parameters; left as it is.
         data: N >= 1 examples of the parameters' dtype and device.
-        vector: shape (P,), of the parameters' dtype.
+        vector: shape (P,), finite, of the parameters' dtype.
         group: which parameters; ``None`` for all.
         loss: of (output, target), the mean over a batch, shape ().
         batch_size: examples at once, >= 1.
@@ -143,7 +144,7 @@ def hessian_vector(
         The product, shape (P,).
 
     Raises:
-        ParameterError: as ``measure``, or if the vector has another length.
+        ParameterError: as ``measure``, or if the product is not finite, as that of a diverged model.
 
     Source: ours, two backward passes
     """
@@ -156,7 +157,7 @@ def hessian_vector(
             value = _scalar(loss(call(model, leaf, batch.x, group), batch.y))
             slope = _derivative(value, leaf, again=True) @ vector.detach()
             product += _derivative(slope, leaf) * (len(batch) / len(data))
-    return product
+    return require_finite("the product", product)
 
 
 @contextmanager
@@ -193,7 +194,7 @@ def _corrupted(theta: Tensor, corruption: Tensor | None) -> Tensor:
         raise ParameterError(
             f"a corruption of this group must have shape {tuple(theta.shape)}, got {tuple(corruption.shape)}"
         )
-    return theta + corruption.to(theta)
+    return theta + require_finite("the corruption", corruption).to(theta)
 
 
 def _batches(data: Split, theta: Tensor, batch_size: int) -> Iterator[Split]:
@@ -212,6 +213,7 @@ def _batches(data: Split, theta: Tensor, batch_size: int) -> Iterator[Split]:
             f"the model is {theta.dtype}, the data {data.x.dtype}; convert one of them, for example "
             f"data.to(dtype={theta.dtype})"
         )
+    require_finite("the inputs of data", data.x), require_finite("the targets of data", data.y)
     for start in range(0, len(data), batch_size):
         yield data[start : start + batch_size]
 

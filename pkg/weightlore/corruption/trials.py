@@ -91,7 +91,8 @@ def random_trials(
         Loss and accuracy of every copy, and of the network as it is. The first of many trials are those of few.
 
     Raises:
-        ParameterError: if the group is empty, trials < 1, or data, generator and parameters do not fit each other.
+        ParameterError: if the group is empty, trials < 1, the data are not finite, or data, generator and parameters do
+            not fit each other.
 
     Example:
         >>> random_trials(healthy("mlp"), digits(), Budget(epsilon=1.0), trials=200, generator=torch.Generator())

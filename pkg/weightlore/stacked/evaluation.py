@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from weightlore.data.split import Split
-from weightlore.errors import ParameterError
+from weightlore.errors import ParameterError, require_finite
 from weightlore.parameters import Group
 from weightlore.stacked.network import StackedNetwork
 from weightlore.stacked.operations import affine, examples_last
@@ -68,7 +68,8 @@ def evaluate_thetas(
 
     Args:
         model: any module with floating-point parameters, evaluated in evaluation mode; left as it is.
-        thetas: one theta per copy, shape (S, P); or an iterable of such blocks, if all together would be too large.
+        thetas: one theta per copy, shape (S, P), finite or not: a corruption may go anywhere; or an iterable of such
+            blocks, if all together would be too large.
         data: N examples.
         group: which parameters the thetas hold; the others keep the model's values.
         loss: mean loss of outputs (N, C) and targets (N, ...); called once per copy and block unless it is the default.
@@ -77,7 +78,8 @@ def evaluate_thetas(
         The evaluations, in the order of the thetas.
 
     Raises:
-        ParameterError: if the thetas do not fit the group, the data are empty or do not fit the parameters.
+        ParameterError: if the thetas do not fit the group, or the data are empty, not finite or do not fit the
+            parameters.
 
     Example:
         >>> line = flatten(net) + torch.linspace(0, 1, 50)[:, None] * direction
@@ -93,6 +95,7 @@ def evaluate_thetas(
         model.eval()
         with torch.no_grad():
             network = StackedNetwork(model, data.x, group=group)
+            require_finite("the inputs of data", data.x), require_finite("the targets of data", data.y)
             blocks = [thetas] if isinstance(thetas, Tensor) else thetas
             sums = [_evaluate(network, block, data, loss) for block in blocks]
     finally:
