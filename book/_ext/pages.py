@@ -26,6 +26,8 @@ MENDED = {
     '<summary><span class="toctree-toggle"': '<summary aria-label="Pages below this one"><span class="toctree-toggle"',
     '<div role="list" class="citation-list">': '<div class="citation-list">',
 }
+# On every page the theme loads its search, for a search while typing that this book does not use; its search page has its own.
+SEARCH = re.compile(r'\n *<script src="[^"]*(?:searchtools|language_data|searchindex)\.js"></script>')
 LOG = logging.getLogger(__name__)
 
 
@@ -33,7 +35,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the events and directives."""
     app.connect("builder-inited", warn_without_vendored)
     app.connect("html-page-context", drop_thebe, priority=900)
-    app.connect("build-finished", name_for_screen_readers)
+    app.connect("build-finished", mend_pages)
     app.connect("source-read", fill_in)
     app.connect("autodoc-process-docstring", tidy_docstring, priority=100)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -56,8 +58,8 @@ def is_thebe(script: Any) -> bool:
     return "THEBE_JS_URL" in (attributes.get("body") or "") or "sphinx-thebe" in str(getattr(script, "filename", ""))
 
 
-def name_for_screen_readers(app: Sphinx, exception: Exception | None) -> None:
-    """Mend what the theme and the bibliography leave without a name or with a wrong role, in the finished pages."""
+def mend_pages(app: Sphinx, exception: Exception | None) -> None:
+    """Mend the finished pages: names and roles for screen readers, and no search index where nothing searches."""
     if exception or app.builder.format != "html":
         return
     for path in Path(app.outdir).rglob("*.html"):
@@ -65,6 +67,7 @@ def name_for_screen_readers(app: Sphinx, exception: Exception | None) -> None:
             text = path.read_text(encoding="utf-8")
             for found, mended in MENDED.items():
                 text = text.replace(found, mended)
+            text = text if path.name == "search.html" else SEARCH.sub("", text)
             path.write_text(text, encoding="utf-8")
 
 
