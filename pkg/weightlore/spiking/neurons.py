@@ -119,7 +119,7 @@ class Constants:
         """
         found = {}
         for name in ("threshold", "initial"):
-            value = torch.as_tensor(getattr(neuron, name)).detach().to(dtype=like.dtype, device=like.device)
+            value = torch.as_tensor(getattr(neuron, name), dtype=like.dtype, device=like.device)
             if not _fits(tuple(value.shape), shape):
                 raise ParameterError(
                     f"{name} of shape {tuple(value.shape)} does not broadcast against one example's potential of shape "

@@ -88,18 +88,17 @@ def advance(
     Source: [lu2020binary], spiking simulation and its two orders of update
     """
     states, active = list(before.states), list(before.active)
-    emitted, potential = [entering, *before.emitted[1:]], before.potential
+    emitted, layers = [entering, *before.emitted[1:]], layers_of(network)
     seen = emitted if order == "same_step" else list(emitted)
-    for i, layer in enumerate(layers_of(network)):
+    for i, layer in enumerate(layers):
         current = total(synapse(seen[source]) for source, synapse in network.synapses(i + 1).items())
         constants = before.constants[i]
         if layer.neuron is None or constants is None:
             states[i] = State(states[i].potential + current)
-            potential = states[i].potential
             continue
         states[i], spikes = neuron_step(states[i], current, layer.neuron, constants=constants, fire=fire)
         emitted[i + 1], active[i] = emit(layer, spikes, active[i])
-        potential = before.potential + emitted[i + 1]
+    potential = states[-1].potential if layers[-1].neuron is None else before.potential + emitted[-1]
     return Moment(potential, before.constants, tuple(states), tuple(emitted), tuple(active))
 
 

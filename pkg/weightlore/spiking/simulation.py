@@ -50,6 +50,8 @@ def simulate(
 
     Source: [lu2020binary], spiking simulation
     """
+    if not isinstance(network, SpikingNetwork):
+        raise ParameterError(f"simulate runs a SpikingNetwork, got {type(network).__name__}; convert the model first")
     network.require_sound()
     numbers = require_record(network, record)
     require_finite("the input x", x)
