@@ -1,6 +1,7 @@
 """Contract 10: every tutorial declares its budget and keeps it; sizes and form are checked without running anything."""
 
 import copy
+import re
 
 import nbformat
 import pytest
@@ -24,6 +25,23 @@ def unmarked(notebook) -> list[str]:
             if "check(" in cell.source and not said.startswith("To begin with:"):
                 found.append(f"cell {number} is stored with an answer: {said[:60]}")
     return found
+
+
+def sections(notebook) -> list[int]:
+    """The numbers of the sections, in the order in which a reader meets them."""
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return [int(number) for number in re.findall(r"^## (\d+)\. \S", prose, re.M)]
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_property_a_tutorial_has_its_ten_sections(path):
+    assert sections(nbformat.read(path, as_version=4)) == list(range(1, 11))
+
+
+def test_property_a_lost_section_is_found():
+    cells = [nbformat.v4.new_markdown_cell(f"Text.\n\n## {n}. Title\n\n### 3. Not one") for n in (1, 2, 4)]
+    cells.append(nbformat.v4.new_code_cell("## 3. Not one"))
+    assert sections(nbformat.v4.new_notebook(cells=cells)) == [1, 2, 4]
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)

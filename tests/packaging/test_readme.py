@@ -54,7 +54,7 @@ def test_limit_a_tampered_example_is_found() -> None:
 @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
 def test_property_make_targets_and_links_exist(text: str) -> None:
     named = set(re.findall(r"(?:`|^)(?:UV_TORCH_BACKEND=cpu )?make ([a-z-]+)", text, re.M))
-    assert {"book", "test"} <= named | {"book", "test"}
+    assert {"book", "test"} <= named
     assert named - targets((ROOT / "Makefile").read_text(encoding="utf-8")) == set()
     assert broken_links(text, ROOT) == []
 
