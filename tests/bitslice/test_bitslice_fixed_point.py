@@ -41,6 +41,19 @@ def test_oracle_forward_is_the_layers_by_hand(activation_bits):
     torch.testing.assert_close(model.eval()(x), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("overflow", ["saturate", "reference"])
+def test_oracle_activations_end_where_the_parameters_do(overflow):
+    net, x = small(), digits("train").x[:20]
+    model = FixedPoint(net, overflow=overflow).train()
+    seen = []
+    model.model.layers[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    model(x)
+    white = x == 1
+    assert white.any()
+    assert seen[0][white].unique().tolist() == [1.0 if overflow == "reference" else 255 / 256]
+    assert model.model.layers[0] is not net.layers[0]
+
+
 def test_oracle_gradients_go_straight_through():
     net, batch = small(), digits("train")[:20]
     model = FixedPoint(net, activation_bits=None).train()

@@ -41,15 +41,16 @@ class Gridded(nn.Module):
     Args:
         after: what gets the rounded activations.
         bits: B of the grid.
+        overflow: where the codes end, as for ``quantize``.
 
     Source: [zhang2019bitslice], dynamic fixed point
     """
 
     exponent: Tensor
 
-    def __init__(self, after: nn.Module, bits: int) -> None:
+    def __init__(self, after: nn.Module, bits: int, overflow: Overflow = "saturate") -> None:
         super().__init__()
-        self.after, self.bits, self.calls = after, bits, 0
+        self.after, self.bits, self.overflow, self.calls = after, bits, overflow, 0
         self.register_buffer("exponent", torch.tensor(UNKNOWN))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,7 +69,7 @@ class Gridded(nn.Module):
                 "the scales of the activations were never measured; train the model, or call it once on data after "
                 "model.train()"
             )
-        return self.after(straight_through(x, self.bits, exponent))
+        return self.after(straight_through(x, self.bits, exponent, overflow=self.overflow))
 
 
 class FixedPoint(nn.Module):
@@ -83,7 +84,7 @@ class FixedPoint(nn.Module):
         bits: B, bits of the magnitude of weights and biases.
         activation_bits: the same for activations; ``None`` leaves them as they are.
         cell_bits: c, bits of a memory cell: penalties and metrics cut the codes into digits of so many bits.
-        overflow: where the codes end, as for ``quantize``.
+        overflow: where the codes of parameters and activations end, as for ``quantize``.
         group: which of the parameters of those layers are quantized; ``None`` for weights and biases.
 
     Raises:
@@ -169,11 +170,11 @@ class FixedPoint(nn.Module):
         self.exit: nn.Module = nn.Identity()
         if bits is not None:
             require_widths(bits)
-            self.entry, self.exit = Gridded(nn.Identity(), bits), Gridded(nn.Identity(), bits)
+            self.entry, self.exit = (Gridded(nn.Identity(), bits, self.overflow) for _ in range(2))
             for parent in list(self.model.modules()):
                 for name, child in list(parent._modules.items()):
                     if isinstance(child, NONLINEAR):
-                        parent._modules[name] = Gridded(child, bits)
+                        parent._modules[name] = Gridded(child, bits, self.overflow)
 
     def _written(self) -> dict[str, Tensor]:
         """Return every parameter on its grid; in training the scales are measured."""
