@@ -300,6 +300,18 @@ def test_oracle_what_is_not_corrected_shifts_every_output() -> None:
     assert array.converter.bits[0] > Crossbar.program(w, CrossbarConfig(rows=32, encoding="offset")).converter.bits[0]
 
 
+@pytest.mark.parametrize("adc", [Adc(offset=2.0), Adc(gain=1.3)], ids=["offset", "gain"])
+def test_property_the_digital_correction_does_not_know_the_errors_of_the_converter(adc: Adc) -> None:
+    cells = Cells(25.0, 100.0, common_mode="digital")  # the pedestal is one level
+    x, w = codes(5, 70, 3)
+    config = CrossbarConfig(rows=32, encoding="offset", cells=cells, adc=adc)
+    lifted = replace(config, cells=replace(cells, common_mode="uncorrected"))
+    pedestal = sum(4**k for k in range(5)) * x.sum(1, keepdim=True).to(torch.float64)  # one level for each driven row
+    found = Crossbar.program(w, config)(x)
+    torch.testing.assert_close(found, Crossbar.program(w, lifted)(x) - pedestal, rtol=0, atol=1e-6)
+    assert not torch.equal(found, dense(x, w))  # the converter's errors stay
+
+
 def test_oracle_read_noise_of_a_line_is_that_of_its_cells() -> None:
     cells = Cells(0.0, 90.0, reading=ProportionalNoise(0.1))  # 30 uS a level
     w, x = torch.tensor([[3, 1, 0, 2, 3, 1]]), torch.tensor([1, 1, 1, 0, 1, 1]).expand(4000, 6)
@@ -364,6 +376,12 @@ def test_error_inputs_and_weights_that_do_not_fit() -> None:
             Crossbar.program(wrong)
 
 
+def test_error_an_engine_that_is_not_there() -> None:
+    x, w = codes(2, 9, 4)
+    with pytest.raises(ParameterError, match="engine must be one of auto, reference, torch, numba, got 'cuda'"):
+        Crossbar.program(w)(x, engine="cuda")  # type: ignore[arg-type]
+
+
 def test_error_what_is_missing_is_named() -> None:
     x, w = codes(2, 9, 4)
     with pytest.raises(ParameterError, match="generator"):
@@ -394,6 +412,9 @@ def test_error_what_is_missing_is_named() -> None:
         {"flip": True},
         {"encoding": "offset", "adc": Adc(subtraction="analog")},
         {"age": 3.0},
+        {"rows": True},
+        {"encoding": "unary"},
+        {"compensate": True},
     ],
 )
 def test_error_a_crossbar_that_cannot_be(wrong: dict) -> None:

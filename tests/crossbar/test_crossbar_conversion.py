@@ -217,6 +217,24 @@ def test_oracle_inputs_beyond_the_range_are_counted() -> None:
     assert clipped_inputs(hardware) == {"": 4}
 
 
+def test_oracle_inputs_below_zero_are_counted_where_none_was() -> None:
+    hardware = convert(settled(nn.Linear(4, 2)), calibrate=torch.ones(1, 4, dtype=torch.float64))
+    x = torch.tensor([[-0.3, 0.0, 1.0, -7.0]], dtype=torch.float64)
+    assert torch.equal(hardware(x), hardware(x.clamp(min=0)))
+    assert clipped_inputs(hardware) == {"": 2}
+    signed = convert(settled(nn.Linear(4, 2)), calibrate=torch.tensor([[1.0, -1.0, 0.5, 0.0]], dtype=torch.float64))
+    signed(torch.tensor([[-0.3, -1.0, -1.5, 2.0]], dtype=torch.float64))
+    assert clipped_inputs(signed) == {"": 2}
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("-inf"), float("nan")])
+def test_error_inputs_that_are_no_numbers(bad: float) -> None:
+    hardware = convert(settled(nn.Linear(4, 2)), calibrate=values(3, 4))
+    with pytest.raises(ParameterError, match="inputs of a layer on a crossbar must be finite, but 1 of its 4"):
+        hardware(torch.tensor([[0.1, bad, 0.2, 0.3]], dtype=torch.float64))
+    assert clipped_inputs(hardware) == {"": 0}
+
+
 @pytest.mark.parametrize("config", [NOISY, CrossbarConfig(adc=Adc(bits=3, step="full_scale", range="calibrated"))])
 def test_property_a_saved_network_keeps_its_chips(config: CrossbarConfig) -> None:
     model, x = healthy("mlp"), digits("train").x[:30]

@@ -147,6 +147,8 @@ def test_limit_histogram_counts_across_tiles_of_different_height() -> None:
     [
         ({"bits": 0}, "whole numbers from 1 to 24"),
         ({"bits": (3, 2.5)}, "whole numbers from 1"),
+        ({"bits": [3, 3, 3, 1]}, "a tuple with one for each slice"),
+        ({"bits": True}, "got True"),
         ({"bits": 1, "subtraction": "analog"}, "from 2 to 24"),
         ({"step": "huge"}, "step must be one of lsb"),
         ({"range": "user"}, "give full_scale"),

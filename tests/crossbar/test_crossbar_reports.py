@@ -122,11 +122,20 @@ def test_property_the_table_names_the_cost_model_and_every_layer() -> None:
     assert all(line == line.rstrip() for line in text.splitlines())
 
 
+def test_error_converters_that_no_cost_model_knows() -> None:
+    x = torch.rand(2, 128, generator=torch.Generator().manual_seed(0))
+    wide = convert(nn.Linear(128, 2), CrossbarConfig(adc=Adc(placement="accumulated")), calibrate=x)
+    with pytest.raises(ParameterError, match=r"up to 16 bits, these have .17, 17, 17, 17.; give them fewer"):
+        report(wide, x)
+
+
 def test_error_no_data_and_no_crossbar() -> None:
     hardware = convert(healthy("mlp"), calibrate=digits("train"))
     with pytest.raises(ParameterError, match="at least one example"):
         report(hardware, digits("test").x[:0])
     with pytest.raises(ParameterError, match="data"):
         report(hardware, digits("test").x * float("inf"))
+    with pytest.raises(ParameterError, match="chunks from 1 up"):
+        report(hardware, digits("test"), chunk=0)
     with pytest.raises(ParameterError, match="convert it first"):
         report(healthy("mlp"), digits("test"))

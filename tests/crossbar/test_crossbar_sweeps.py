@@ -92,3 +92,7 @@ def test_error_nothing_to_sweep() -> None:
     for data, bits in ((digits("test")[torch.arange(0)], (1, 2)), (digits("test"), ()), (digits("test"), (2, 1))):
         with pytest.raises(ParameterError, match="sweep needs data"):
             sweep(hardware, data, bits=bits)
+    with pytest.raises(ParameterError, match=r"whole resolutions.*2\.5"):
+        sweep(hardware, digits("test"), bits=(1, 2.5))  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"chunks from 1 up; got 540.* and 0"):
+        sweep(hardware, digits("test"), chunk=0)

@@ -7,7 +7,7 @@ An array is programmed once; what is drawn then (noise of programming, faults, c
 chip. What is drawn at each reading comes from the generator of that call.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -192,12 +192,14 @@ class Crossbar(nn.Module):
             Shape (..., O), or (n_chips, ..., O), float64; whole numbers where cells are exact.
 
         Raises:
-            ParameterError: if an input is no whole number in range, its last dimension is not D, or a generator is
-                missing.
+            ParameterError: if an input is no whole number in range, its last dimension is not D, a generator is
+                missing, or there is no such engine.
             MissingExtra: if numba is asked for and not installed.
 
         Source: [zhang2019bitslice], product on a crossbar; [shafiee2016isaac]
         """
+        if engine not in get_args(Engine):
+            raise ParameterError(f"engine must be one of {', '.join(get_args(Engine))}, got {engine!r}")
         codes = self._checked(x)
         shape = (*self.programmed.leading, len(codes), len(self.codes))
         product = torch.zeros(shape, dtype=torch.float64, device=codes.device)

@@ -4,7 +4,7 @@ Every part is a small frozen record of its own; what is ``None`` is ideal.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from weightlore.crossbar.cells import Cells
 from weightlore.crossbar.converters import Adc
@@ -60,8 +60,10 @@ class CrossbarConfig:
     def __post_init__(self) -> None:
         for name, most in _MOST.items():
             value = getattr(self, name)
-            if not (isinstance(value, int) and 1 <= value <= most):
+            if isinstance(value, bool) or not (isinstance(value, int) and 1 <= value <= most):
                 raise ParameterError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
+        if self.encoding not in get_args(Encoding):
+            raise ParameterError(f"encoding must be one of {', '.join(get_args(Encoding))}, got {self.encoding!r}")
         if self.signed_input not in ("none", "offset", "two_pass"):
             raise ParameterError(f"signed_input must be 'none', 'offset' or 'two_pass', got {self.signed_input!r}")
         if self.flip and (self.encoding != "offset" or self.adc.subtraction == "analog"):
@@ -70,6 +72,8 @@ class CrossbarConfig:
             raise ParameterError(f'analog subtraction needs two arrays; encoding "{self.encoding}" has one')
         if self.age is not None and (self.cells is None or self.cells.drift is None):
             raise ParameterError("age matters only where cells drift; give cells=Cells(drift=...)")
+        if self.compensate and self.age is None:
+            raise ParameterError("compensate=True is against drift, which takes time; give age= in seconds, too")
 
     @property
     def input_digits(self) -> int:

@@ -95,8 +95,11 @@ class Adc:
             if getattr(self, field) not in allowed:
                 raise ParameterError(f"{field} must be one of {', '.join(allowed)}; got {getattr(self, field)!r}")
         least = 2 if self.subtraction == "analog" else 1
-        if any(not (isinstance(b, int) and least <= b <= 24) for b in _each(self.bits)):
-            raise ParameterError(f"converter bits must be whole numbers from {least} to 24, got {self.bits}")
+        if any(isinstance(b, bool) or not (isinstance(b, int) and least <= b <= 24) for b in _each(self.bits)):
+            raise ParameterError(
+                f"converter bits must be whole numbers from {least} to 24, got {self.bits!r}; "
+                "give one, or a tuple with one for each slice"
+            )
         if (self.range == "user") != (self.full_scale is not None):
             raise ParameterError('give full_scale with range="user", and only with it')
         if any(not (isfinite(s) and s > 0) for s in _each(self.full_scale)):

@@ -23,10 +23,10 @@ from typing import Literal, get_args
 from weightlore.crossbar.constants import CONSTANTS
 from weightlore.errors import ParameterError
 
-__all__ = ["Bill", "Cost", "CostModel", "Counts", "counts", "digital_energy"]
+__all__ = ["MOST_BITS", "Bill", "Cost", "CostModel", "Counts", "counts", "digital_energy"]
 
 CostModel = Literal["isaac", "cdac", "puma", "neurosim"]
-_MOST_BITS = 16
+MOST_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def counts(
         _whole(name, value, 0 if name == "vectors" else 1)
     if not len(adc_bits):
         raise ParameterError("adc_bits is empty; give one resolution per slice, least significant first")
-    bits = tuple(_whole("a resolution in adc_bits", value, 0, _MOST_BITS) for value in adc_bits)
+    bits = tuple(_whole("a resolution in adc_bits", value, 0, MOST_BITS) for value in adc_bits)
     row_tiles, column_tiles = -(-inputs // rows), -(-outputs // columns)
     used, steps = [int(a > 0) for a in bits], vectors * digits
     arrays = [one * polarities * row_tiles * column_tiles for one in used]
@@ -241,7 +241,7 @@ class Cost:
 
     def adc_energy(self, bits: int) -> float:
         """Return the energy of one conversion in pJ, for 1 to 16 bits."""
-        _whole("bits of a converter", bits, 1, _MOST_BITS)
+        _whole("bits of a converter", bits, 1, MOST_BITS)
         warmer = 1 + _value("adc_temperature_slope") * (self.temperature - 300)
         if self.model == "isaac":
             return warmer * (_value("isaac_adc_linear") * bits + _value("isaac_adc_exponential") * 2**bits)
@@ -261,7 +261,7 @@ class Cost:
 
     def adc_latency(self, bits: int) -> float:
         """Return the time of one conversion in s: constant for "isaac", linear in bits for the others."""
-        _whole("bits of a converter", bits, 1, _MOST_BITS)
+        _whole("bits of a converter", bits, 1, MOST_BITS)
         if self.model == "puma":
             return _value("puma_adc_time") * bits
         if self.model == "neurosim":
@@ -270,7 +270,7 @@ class Cost:
 
     def adc_area(self, bits: int) -> float:
         """Return the area of one converter in um^2, of ``area_model``."""
-        _whole("bits of a converter", bits, 1, _MOST_BITS)
+        _whole("bits of a converter", bits, 1, MOST_BITS)
         if self.area_model == "puma":
             return _value("puma_adc_area")
         return _value("isaac_adc_area_linear") * bits + _value("isaac_adc_area_exponential") * 2**bits

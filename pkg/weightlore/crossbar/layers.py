@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from weightlore.crossbar.arrays import Crossbar, Engine
 from weightlore.crossbar.config import CrossbarConfig
 from weightlore.crossbar.scales import codes_of, step_for
-from weightlore.errors import ParameterError
+from weightlore.errors import ParameterError, require_finite
 
 __all__ = ["CrossbarLayer", "Geometry", "patches"]
 
@@ -27,7 +27,7 @@ class CrossbarLayer(nn.Module):
     """A layer on a crossbar; ``convert`` makes it.
 
     ``weight`` and ``bias`` are real parameters and can be trained; when the codes of the weight change, the crossbar is
-    programmed anew. ``clipped`` counts inputs beyond the calibrated range.
+    programmed anew. ``clipped`` counts inputs beyond the calibrated range: too large, or below zero where none was.
 
     Args:
         layer: ``nn.Linear`` or ``nn.Conv2d``; it is left as it is.
@@ -71,7 +71,10 @@ class CrossbarLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output for inputs of the shape that the layer had before."""
-        self.clipped += (x.abs() > self.input_step * 2**self.config.input_bits).sum()
+        bound = float(self.input_step) * 2**self.config.input_bits
+        low = 0.0 if self.config.signed_input == "none" else -bound
+        require_finite("inputs of a layer on a crossbar", x)
+        self.clipped += ((x > bound) | (x < low)).sum()
         self._reprogram()
         with torch.no_grad():
             product = self._product(x).to(x.dtype)

@@ -169,7 +169,8 @@ def _restored(values: Tensor, array: Programmed, reading: Reading) -> Tensor:
     """Take the pedestal off again, and turn flipped bit lines back."""
     driven = reading.driven[..., None, None, None]  # (I, B, 1, 1, 1)
     if array.pedestal:
-        rule = replace(array.config.adc, noise=0.0, rounding=_steady(array.config.adc.rounding))
+        # The count of inputs is exact: the correction knows the converter's steps, not its errors.
+        rule = replace(array.config.adc, offset=0.0, gain=1.0, noise=0.0, rounding=_steady(array.config.adc.rounding))
         unbounded = replace(array.converter, top=(2**52,) * len(array.largest))
         lifted = (array.pedestal * driven).expand(*driven.shape[:2], len(array.largest), 1, 1)
         values = values - convert_sums(lifted, unbounded, rule, generator=None)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from weightlore.crossbar.arrays import Crossbar
 from weightlore.crossbar.conversion import crossbar_layers
 from weightlore.crossbar.converters import required_bits
-from weightlore.crossbar.cost import Bill, Cost, Counts, counts
+from weightlore.crossbar.cost import MOST_BITS, Bill, Cost, Counts, counts
 from weightlore.crossbar.encodings import encode
 from weightlore.crossbar.layers import CrossbarLayer
 from weightlore.crossbar.ranges import largest_input, static_range
@@ -148,8 +148,10 @@ def report(hardware: nn.Module, data: Split | Tensor, *, cost: Cost | None = Non
     Source: ours; slice density and required resolution are those of [zhang2019bitslice]
     """
     inputs = require_finite("data", data.x if isinstance(data, Split) else data)
-    if not len(inputs):
-        raise ParameterError("a report needs data; give at least one example")
+    if not len(inputs) or chunk < 1:
+        raise ParameterError(
+            f"a report needs data; give at least one example, and chunks from 1 up; got {len(inputs)} and {chunk}"
+        )
     hardware = copy.deepcopy(hardware)
     tallies = {name: _Tally(layer) for name, layer in crossbar_layers(hardware).items()}
     hooks = [tally.layer.register_forward_pre_hook(tally.read) for tally in tallies.values()]
@@ -177,11 +179,17 @@ def layer_counts(array: Crossbar, vectors: int) -> Counts:
         The counts.
 
     Raises:
-        ParameterError: if the number of vectors is not an integer >= 0.
+        ParameterError: if the number of vectors is not an integer >= 0, or the converters have more bits than the cost
+            models know.
 
     Source: ours
     """
     config, polarities = array.config, array.levels.shape[-3]
+    if max(array.converter.bits) > MOST_BITS:
+        raise ParameterError(
+            f"the cost models know converters of up to {MOST_BITS} bits, these have {array.converter.bits}; "
+            "give them fewer, with adc=Adc(bits=...)"
+        )
     passes = 2 if config.signed_input == "two_pass" else 1
     used = array.levels.movedim(-4, 0).flatten(1).any(1).tolist()
     counted = counts(

@@ -76,13 +76,18 @@ def sweep(hardware: nn.Module, data: Split, *, bits: Sequence[int] = tuple(range
         Accuracies and shares of saturated sums.
 
     Raises:
-        ParameterError: if there are no data or resolutions, or the crossbars are of another kind.
+        ParameterError: if there are no data or resolutions, one of them or the chunk is no whole number from 1 up, or
+            the crossbars are of another kind.
 
     Source: ours; the question is that of [zhang2019bitslice]
     """
     tried = tuple(bits)
-    if not len(data) or not tried or list(tried) != sorted(set(tried)) or tried[0] < 1:
-        raise ParameterError(f"a sweep needs data, and increasing resolutions from 1 up; got {len(data)} and {tried}")
+    whole = all(isinstance(b, int) and b >= 1 for b in tried)
+    if not len(data) or not tried or not whole or list(tried) != sorted(set(tried)) or chunk < 1:
+        raise ParameterError(
+            "a sweep needs data, increasing whole resolutions from 1 up and chunks from 1 up; "
+            f"got {len(data)}, {tried} and {chunk}"
+        )
     lossless = _lossless(hardware)
     layers = crossbar_layers(lossless)
     slices = len(_arrays(next(iter(layers.values())))[0].largest)
