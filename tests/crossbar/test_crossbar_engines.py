@@ -113,6 +113,19 @@ def test_property_a_few_busy_columns_are_converted_alone(engine):
     assert same(array, x, engine)
 
 
+@pytest.mark.parametrize("adc", [Adc(bits=3), Adc(bits=3, step="full_scale")], ids=["lsb", "full scale"])
+def test_property_bit_lines_without_a_weight_are_dropped(adc):
+    w, x = filled(3, 40, 130, CrossbarConfig(adc=adc), batch=7)
+    w[5:] = 0
+    array = Crossbar.program(w, CrossbarConfig(adc=adc))
+    plan = fold(array.programmed)
+    left = {n for tile in plan.tiles for one in tile.lines if one.output is not None for n in one.output.tolist()}
+    assert left == {0, 1, 2, 3, 4}
+    assert all(one.output is not None for tile in plan.tiles for one in tile.lines), "none is kept for its neighbors"
+    assert not array(x)[:, 5:].any()
+    assert same(array, x, "torch")
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("cell_bits", [1, 2, 4, 8])
 def test_limit_full_arrays_and_inputs(engine, cell_bits):
