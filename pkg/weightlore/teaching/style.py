@@ -67,6 +67,7 @@ class Palette:
         dashes: dash pattern of each series in pixels, empty for a solid line.
         markers: matplotlib marker of each series.
         maps: anchors of the color maps ``sequential``, ``diverging`` and ``gray``, evenly spaced.
+        marks: of numbers on the colors of a map; one of the two has a contrast of at least 4.5 to any color.
         font: font families, first choice first.
         size: size of the text in points.
 
@@ -79,6 +80,7 @@ class Palette:
     dashes: tuple[str, ...]
     markers: tuple[str, ...]
     maps: dict[str, tuple[str, ...]]
+    marks: tuple[str, str]
     font: tuple[str, ...]
     size: float
 
@@ -138,6 +140,7 @@ def _read(path: Path = STYLE_FILE) -> Palette:
         dashes=tuple(record["dashes"]),
         markers=tuple(record["markers"]),
         maps={name: tuple(anchors) for name, anchors in record["maps"].items()},
+        marks=(record["marks"][0], record["marks"][1]),
         font=tuple(record["font"]),
         size=record["size"],
     )

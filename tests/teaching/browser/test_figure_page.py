@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from weightlore.teaching import CurveFigure, Flipbook, ImageFigure, Knob
-from weightlore.teaching.style import contrast
+from weightlore.teaching.style import contrast, palette
 
 pytestmark = pytest.mark.browser
 
@@ -269,6 +269,22 @@ def test_property_small_matrices_print_their_numbers(show):
     figure = ImageFigure(np.array([[0.123, -4.0]]), {}, title="M", rows=["a"], columns=["b", "c"], numbers=True)
     page = show(figure)
     assert page.locator("svg text").all_text_contents() == ["a", "b", "c", "0.12", "-4"]
+
+
+@pytest.mark.parametrize("name", ["sequential", "diverging", "gray"])
+def test_property_numbers_are_readable_on_every_color_of_a_map(show, name):
+    shades = np.linspace(-1, 1, 64).reshape(16, 4)
+    rows, columns = [str(i) for i in range(16)], list("abcd")
+    page = show(
+        ImageFigure(shades, {}, title="M", colors=name, rows=rows, columns=columns, numbers=True, limits=(-1, 1))
+    )
+    inks = page.locator("svg text").evaluate_all("l => l.slice(20).map(e => getComputedStyle(e).fill)")
+    used = [palette.marks[ink == "rgb(255, 255, 255)"] for ink in inks]
+    place = np.clip(((shades.ravel() + 1) / 2 * 256).astype(int), 0, 255)
+    grounds = ["#" + "".join(f"{part:02x}" for part in palette.rgb(name)[at]) for at in place]
+    assert len(used) == 64
+    assert set(used) == set(palette.marks)
+    assert min(contrast(ink, ground) for ink, ground in zip(used, grounds, strict=True)) >= 4.5
 
 
 def test_property_flipbook_turns_and_says_what_is_seen(show):

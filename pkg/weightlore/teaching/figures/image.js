@@ -10,6 +10,7 @@ function view(c) {
     for (let i = 0; i < 256; i++) { const u = i / 255 * (a.length - 1), k = Math.min(a.length - 2, Math.floor(u)); out.push(a[k].map((p, d) => Math.round(p + (a[k + 1][d] - p) * (u - k)))); }
     return out;
   };
+  const dim = c => c.reduce((sum, v, d) => sum + [0.2126, 0.7152, 0.0722][d] * (v > 10 ? ((v / 255 + 0.055) / 1.055) ** 2.4 : v / 3295), 0) < 0.179; // white reads better on it than black
   const box = add(plot, "div", { class: "wl-images" });
   const P = spec.panels.map(p => {
     const f = add(box, "div", { class: "wl-panel" }), [lo, hi] = p.limits;
@@ -52,7 +53,7 @@ function view(c) {
       v.forEach((u, k) => {
         const known = u === u, q = Math.max(0, Math.min(255, Math.floor((u - p.lo) / (p.hi - p.lo || 1) * 256))), color = known ? p.lut[q] : [0, 0, 0];
         pixels.data.set([...color, known ? 255 : 0], 4 * k);
-        if (p.cells[k]) { p.cells[k].textContent = known ? number(Number(u.toPrecision(2))) : ""; p.cells[k].style.fill = color[0] * 0.299 + color[1] * 0.587 + color[2] * 0.114 > 128 ? spec.ink[0] : spec.ink[1]; }
+        if (p.cells[k]) { p.cells[k].textContent = known ? number(Number(u.toPrecision(2))) : ""; p.cells[k].style.fill = spec.ink[Number(dim(color))]; }
       });
       context.putImageData(pixels, 0, 0);
       p.image.setAttribute("href", canvas.toDataURL());

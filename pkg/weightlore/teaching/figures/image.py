@@ -90,7 +90,7 @@ class ImageFigure(KnobFigure):
             "size": list(self._size),
             "panels": [self._pack(packer, name, bits) for name in self._panels],
             "maps": {name: list(palette.maps[name]) for name in sorted(set(self._colors.values()))},
-            "ink": [palette.light.text, palette.light.background],
+            "ink": list(palette.marks),
             "rows": self._words[0],
             "columns": self._words[1],
             "xlabel": xlabel,
