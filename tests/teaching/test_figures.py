@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 
 import numpy as np
@@ -200,6 +201,19 @@ def test_property_long_titles_are_wrapped_into_the_picture():
     assert place.x1 <= figure.bbox.x1
     assert place.y1 <= figure.bbox.y1
     assert place.y0 >= axes.get_window_extent().y1
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.1, 5.0), (0.5, 30.0), (0.2, 1000.0), (1e-3, 1.0), (2.0, 9.0)])
+def test_property_names_on_a_logarithmic_axis_do_not_collide(low, high):
+    figure = curve(x=np.geomspace(low, high, 11), xscale="log").picture()
+    assert png_bytes(figure)  # draws
+    (axes,) = figure.axes
+    labels = [label for minor in (False, True) for label in axes.get_xticklabels(minor=minor) if label.get_text()]
+    boxes = sorted(
+        (box for label in labels if (box := label.get_window_extent()).x1 <= figure.bbox.x1), key=lambda b: b.x0
+    )
+    assert len(boxes) >= 2
+    assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(boxes))
 
 
 @pytest.mark.parametrize("style", ["lines", "points", "bars"])

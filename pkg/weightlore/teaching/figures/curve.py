@@ -1,15 +1,21 @@
 """Curves over knobs."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from weightlore.errors import ParameterError
+from weightlore.errors import MissingExtra, ParameterError
 from weightlore.teaching.figures.base import Figure, KnobFigure, Knobs, at_places, flat_notes, module, over_knobs
 from weightlore.teaching.figures.knob import Knob, as_knobs
 from weightlore.teaching.figures.packing import Bits, Packer, as_array
 from weightlore.teaching.style import palette
+
+try:
+    from matplotlib.ticker import NullFormatter
+except ImportError as error:  # pragma: no cover - tested in a child process
+    raise MissingExtra("matplotlib", "book") from error
 
 __all__ = ["CurveFigure"]
 
@@ -208,6 +214,9 @@ class CurveFigure(KnobFigure):
             axes.axvline(place, linestyle=":", color=palette.light.muted, label=name)
             axes.annotate(name, (place, 0.97), xycoords=("data", "axes fraction"), va="top", ha="left")
         axes.set(xscale=self._scales[0], yscale=self._scales[1], xlim=self._xlimits(), ylim=self._ylim)
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log" and _powers_within(*axis.get_view_interval()) > 1:
+                axis.set_minor_formatter(NullFormatter())  # two powers of ten are enough; between them names collide
         axes.set(xlabel=self.spec["xlabel"], ylabel=self.spec["ylabel"], title=self.spec["title"])
         if self._categories:
             axes.set_xticks(self._x, self._categories)
@@ -216,6 +225,11 @@ class CurveFigure(KnobFigure):
             drawn = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
             axes.legend([drawn[name] for name in names], names)
         return figure
+
+
+def _powers_within(low: float, high: float) -> int:
+    """Return how many powers of ten lie between two positive numbers."""
+    return math.floor(math.log10(high) + 1e-9) - math.ceil(math.log10(low) - 1e-9) + 1
 
 
 def _axis(x: Sequence[Any] | np.ndarray) -> tuple[list[str] | None, np.ndarray]:
