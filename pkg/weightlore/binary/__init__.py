@@ -23,6 +23,9 @@ from weightlore.binary.rectifiers import clip_floor_shift as clip_floor_shift
 from weightlore.binary.rules import PlainSign as PlainSign
 from weightlore.binary.rules import Rule as Rule
 from weightlore.binary.rules import ScaledSign as ScaledSign
+from weightlore.binary.thresholds import absorb_scales as absorb_scales
+from weightlore.binary.thresholds import absorbed_layers as absorbed_layers
+from weightlore.binary.thresholds import scale_and_sign as scale_and_sign
 from weightlore.binary.training import BinaryFit as BinaryFit
 from weightlore.binary.training import BinaryRecipe as BinaryRecipe
 from weightlore.binary.training import BinaryTraining as BinaryTraining
