@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from benchmarks import (
+    binary_step,
     bitslice_step,
     closed_form,
     converter_sweep,
@@ -28,6 +29,7 @@ WORKLOADS = {
     "wires": wires.races,
     "crossbar": crossbar.races,
     "converter_sweep": converter_sweep.races,
+    "binary_step": binary_step.races,
 }
 
 
