@@ -3,6 +3,9 @@
 The names of the sub-package, one line each.
 """
 
+from weightlore.binary.chip import BinaryArray as BinaryArray
+from weightlore.binary.chip import on_crossbar as on_crossbar
+from weightlore.binary.chip import spike_on_chip as spike_on_chip
 from weightlore.binary.constraints import Violation as Violation
 from weightlore.binary.constraints import design_violations as design_violations
 from weightlore.binary.constraints import require_design as require_design
@@ -18,6 +21,14 @@ from weightlore.binary.folding import pooled_convolution as pooled_convolution
 from weightlore.binary.normalization import activation_percentile as activation_percentile
 from weightlore.binary.normalization import normalization_factors as normalization_factors
 from weightlore.binary.normalization import normalized as normalized
+from weightlore.binary.packed import Packed as Packed
+from weightlore.binary.packed import PackedSize as PackedSize
+from weightlore.binary.packed import load_packed as load_packed
+from weightlore.binary.packed import pack as pack
+from weightlore.binary.packed import packed_size as packed_size
+from weightlore.binary.packed import save_packed as save_packed
+from weightlore.binary.popcount import sign_product as sign_product
+from weightlore.binary.popcount import spike_product as spike_product
 from weightlore.binary.rectifiers import ClipFloorShift as ClipFloorShift
 from weightlore.binary.rectifiers import clip_floor_shift as clip_floor_shift
 from weightlore.binary.rules import PlainSign as PlainSign
