@@ -202,7 +202,7 @@ def test_error_what_does_not_fit():
         with pytest.raises(ParameterError, match=message):
             simulate(network, bad, 3)
     for steps in (-1, 2.0, True):
-        with pytest.raises(ParameterError, match="a whole number >= 0"):
+        with pytest.raises(ParameterError, match="a whole number from 0"):
             simulate(network, x, steps)
     with pytest.raises(ParameterError, match="numbers of layers from 1 to 2, got 3"):
         simulate(network, x, 3, record=(3,))

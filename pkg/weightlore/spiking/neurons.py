@@ -102,6 +102,7 @@ class Constants:
         threshold: broadcasts against (N, ...).
         initial: likewise.
         lowest: shape (), or ``None``.
+        unit: whether all thresholds are 1.
 
     Source: ours
     """
@@ -109,6 +110,7 @@ class Constants:
     threshold: Tensor
     initial: Tensor
     lowest: Tensor | None
+    unit: bool
 
     @staticmethod
     def of(neuron: Neuron, shape: tuple[int, ...], like: Tensor) -> "Constants":
@@ -129,7 +131,7 @@ class Constants:
         if not bool((found["threshold"] > 0).all()):
             raise ParameterError(f"a threshold must be > 0 also in {like.dtype}, where it became 0; scale the layer up")
         lowest = None if neuron.lowest is None else torch.as_tensor(neuron.lowest, dtype=like.dtype, device=like.device)
-        return Constants(found["threshold"], found["initial"], lowest)
+        return Constants(found["threshold"], found["initial"], lowest, bool((found["threshold"] == 1).all()))
 
     def state(self, neuron: Neuron, shape: tuple[int, ...]) -> State:
         """Return how neurons of shape (N, ...) stand before the first step."""

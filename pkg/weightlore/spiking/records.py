@@ -107,12 +107,6 @@ def require_room(needed: int, limit: int) -> None:
         )
 
 
-def held(record: Record) -> int:
-    """Return how many bytes the tensors of a record take."""
-    tensors = [record.potential, *record.spike_counts, *record.spikes.values(), *record.potentials.values()]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
 def empty_record(
     network: SpikingNetwork,
     shapes: Sequence[tuple[Shape, Shape]],
@@ -136,6 +130,21 @@ def empty_record(
         potentials={n: x.new_zeros(steps, examples, *shapes[n - 1][0]) for n in record},
         steps=torch.full((examples,), steps, dtype=torch.int64, device=x.device),
         input_counts=torch.zeros(x.shape, dtype=torch.int32, device=x.device) if encoded else None,
+    )
+
+
+def part_of(record: Record, rows: slice) -> Record:
+    """Return the part of a record that belongs to some examples; what is written there is written in the record.
+
+    Source: ours
+    """
+    return Record(
+        potential=record.potential[:, rows],
+        spike_counts=tuple(counts[rows] for counts in record.spike_counts),
+        spikes={number: spikes[:, rows] for number, spikes in record.spikes.items()},
+        potentials={number: potentials[:, rows] for number, potentials in record.potentials.items()},
+        steps=record.steps[rows],
+        input_counts=None if record.input_counts is None else record.input_counts[rows],
     )
 
 
