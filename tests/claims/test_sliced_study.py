@@ -5,11 +5,14 @@ import json
 
 import pytest
 from tests.claims import LEDGERS
+from tests.claims import claims_resolutions as resolutions
 from tests.claims.claims_sliced import CHAPTER, CLAIMS
 from tests.claims.sliced_study import STUDIES, stored
 
+from weightlore.errors import DataError
+
 KEPT = [study for study in STUDIES.values() if study.kept]
-FOLLOWING = [c for c in CLAIMS if c.id.startswith(("authors-", "matched-", "reason-"))]
+FOLLOWING = [c for c in CLAIMS if c.id.startswith(("authors-", "matched-", "reason-"))] + resolutions.CLAIMS
 
 
 def lacking(study, found):
@@ -59,3 +62,17 @@ def test_claim_rows_follow_from_stored_points(claim):
     tampered = copy.deepcopy(rows)
     tampered[claim.id]["values"][str(claim.seeds[0])]["value"] += 0.01
     assert strayed(claim, tampered) == [claim.seeds[0]]
+
+
+@pytest.mark.parametrize("study", KEPT, ids=lambda study: study.name)
+def test_property_lossless_bits_hold_the_fullest_bit_line_and_no_fewer_do(study):
+    for seed in study.seeds:
+        loads = resolutions.of(study.name, seed, "slice").largest_loads
+        for load, bits in zip(loads, resolutions.lossless(study.name, seed, "slice"), strict=True):
+            assert 2**bits - 1 >= load > 2 ** (bits - 1) - 1
+            assert bits <= resolutions.WORST
+
+
+def test_error_a_resolution_that_was_never_searched():
+    with pytest.raises(DataError, match="no row found-photographs-vgg"):
+        resolutions.found("photographs-vgg", 0)
