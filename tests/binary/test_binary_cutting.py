@@ -62,6 +62,7 @@ MODELS = {
     "rectified twice": lambda: convolutional(nn.ReLU(), nn.AvgPool2d(2), nn.ReLU()),
     "maximum of the input": lambda: nn.Sequential(nn.MaxPool2d(2), *convolutional(nn.ReLU())).double(),
     "nested": lambda: convolutional(nn.Sequential(nn.AvgPool2d(2), nn.Sequential(nn.ReLU(), nn.Identity()))),
+    "one relu at two places": lambda: convolutional(relu := nn.ReLU(), nn.Conv2d(4, 4, 1), relu, nn.AvgPool2d(2)),
     "steps": lambda: convolutional(nn.AvgPool2d(2), ClipFloorShift(4, ceiling=0.7)),
 }
 

@@ -3,6 +3,8 @@
 The names of the sub-package, one line each.
 """
 
+from weightlore.binary.activations import BinaryActivation as BinaryActivation
+from weightlore.binary.activations import binary_activation as binary_activation
 from weightlore.binary.chip import BinaryArray as BinaryArray
 from weightlore.binary.chip import on_crossbar as on_crossbar
 from weightlore.binary.chip import spike_on_chip as spike_on_chip
@@ -29,6 +31,9 @@ from weightlore.binary.packed import packed_size as packed_size
 from weightlore.binary.packed import save_packed as save_packed
 from weightlore.binary.popcount import sign_product as sign_product
 from weightlore.binary.popcount import spike_product as spike_product
+from weightlore.binary.qcfs import SteppedFit as SteppedFit
+from weightlore.binary.qcfs import fit_clip_floor_shift as fit_clip_floor_shift
+from weightlore.binary.qcfs import with_clip_floor_shift as with_clip_floor_shift
 from weightlore.binary.rectifiers import ClipFloorShift as ClipFloorShift
 from weightlore.binary.rectifiers import clip_floor_shift as clip_floor_shift
 from weightlore.binary.rules import PlainSign as PlainSign
@@ -42,6 +47,8 @@ from weightlore.binary.training import BinaryRecipe as BinaryRecipe
 from weightlore.binary.training import BinaryTraining as BinaryTraining
 from weightlore.binary.training import fit_binary as fit_binary
 from weightlore.binary.training import rounded_binary as rounded_binary
+from weightlore.binary.variants import Variant as Variant
+from weightlore.binary.variants import variant as variant
 from weightlore.binary.weights import binarize as binarize
 from weightlore.binary.weights import binary_gradient as binary_gradient
 from weightlore.binary.weights import binary_layers as binary_layers

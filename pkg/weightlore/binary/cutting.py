@@ -69,8 +69,7 @@ def named_parts(model: nn.Module) -> Iterator[Named]:
     if isinstance(model, Chain):
         yield from _chain(model)
     elif isinstance(model, nn.Sequential):
-        for name, module in model.named_children():
-            yield from _flat(name, module)
+        yield from (part for name, module in _children(model) for part in _flat(name, module))
     else:
         raise ParameterError(
             f"a Chain, a Residual or an nn.Sequential can be made to spike, got a {type(model).__name__}; "
@@ -98,8 +97,13 @@ def _flat(name: str, module: nn.Module) -> Iterator[Named]:
     if not isinstance(module, nn.Sequential):
         yield name, module
         return
-    for local, child in module.named_children():
+    for local, child in _children(module):
         yield from _flat(f"{name}.{local}", child)
+
+
+def _children(module: nn.Sequential) -> Iterator[Named]:
+    """All of them, where ``named_children`` leaves out a module that stands at two places."""
+    return ((name, child) for name, child in module._modules.items() if child is not None)
 
 
 class _Cut:
