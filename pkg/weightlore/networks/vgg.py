@@ -98,7 +98,8 @@ def vgg15(
     Raises:
         ParameterError: if a size is not a whole number of at least 1, or dropout not in [0, 1).
 
-    Source: [lu2020binary]; dropout after every ReLU is ours, for the paper's code has it after most
+    Source: [lu2020binary]; the authors' code has dropout after most ReLUs, and rounds up in the last three poolings
+    only, which differs where a size is odd before the first or second
     """
     require_counts(classes=classes, channels=channels, width=width, size=size)
     _require_share(dropout)
