@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from weightlore.errors import ParameterError
-from weightlore.teaching.diagrams import crossbar_diagram
+from weightlore.spiking import if_step
+from weightlore.teaching.diagrams import crossbar_diagram, spiking_diagram
 
 SVG = "{http://www.w3.org/2000/svg}"
+SPIKES, SIGNS = torch.tensor([1, 0, 1, 1]), torch.tensor([[1, -1, 1], [1, 1, -1], [1, -1, -1], [1, 1, -1]])
+BEFORE, THRESHOLD = torch.tensor([0.5, 2.0, 0.0]), torch.tensor([3.0, 1.0, 2.5])
 INPUTS, LEVELS = torch.tensor([1, 0, 1]), torch.tensor([[1, 3], [2, 0], [3, 3]])
 
 
@@ -54,3 +57,46 @@ def test_property_it_speaks_and_follows_the_theme():
 def test_error_says_what_to_do(inputs, levels, options, repair):
     with pytest.raises(ParameterError, match=repair):
         crossbar_diagram(inputs, levels, **options)
+
+
+def test_oracle_a_spiking_step_is_that_of_the_neurons():
+    current = SPIKES.double() @ SIGNS.double()
+    left, spikes = if_step(BEFORE.double(), current, threshold=THRESHOLD.double())
+    shown = left + spikes * THRESHOLD
+    alt = spiking_diagram(SPIKES, SIGNS, THRESHOLD, potential=BEFORE).alt
+    assert f"charge: {', '.join(f'{q:g}' for q in current.tolist())}." in alt
+    assert f"become {', '.join(f'{u:g}' for u in shown.tolist())}, thresholds are 3, 1, 2.5." in alt
+    assert spikes.tolist() == [1, 1, 0]
+    assert alt.endswith("Neurons 1, 2 fire.")
+
+
+def test_property_a_spiking_step_shows_every_number():
+    tree = ET.fromstring(spiking_diagram(SPIKES, SIGNS, THRESHOLD, potential=BEFORE).svg)
+    texts = [t.text for t in tree.iter(f"{SVG}text")]
+    assert {"+3", "-1", "3.5", "1", "reference", "threshold"} <= set(texts)
+    assert len([line for line in tree.iter(f"{SVG}line") if line.get("class") == "full"]) == 2
+    assert len([r for r in tree.iter(f"{SVG}rect") if r.get("class") == "cell"]) == 4 * 4 + 1  # one neuron is silent
+    assert "3 spiking neurons" in tree.find(f"{SVG}title").text
+    assert "#" not in spiking_diagram(SPIKES, SIGNS, THRESHOLD).svg
+
+
+def test_limit_nobody_fires_or_one_does():
+    assert spiking_diagram(0 * SPIKES, SIGNS, THRESHOLD).alt.endswith("No neuron fires.")
+    assert spiking_diagram(SPIKES, SIGNS, THRESHOLD).alt.endswith("Neuron 1 fires.")
+
+
+@pytest.mark.parametrize(
+    ("spikes", "signs", "threshold", "potential", "repair"),
+    [
+        (2 * SPIKES, SIGNS, THRESHOLD, None, "0 or 1"),
+        (SPIKES, 0.5 * SIGNS, THRESHOLD, None, "absorb the scales"),
+        (SPIKES, SIGNS, THRESHOLD[:2], None, "each of 3 neurons"),
+        (SPIKES, SIGNS, THRESHOLD, BEFORE[:2], "each of 3 neurons"),
+        (SPIKES, SIGNS, 0 * THRESHOLD, None, "> 0"),
+        (SPIKES[:3], SIGNS, THRESHOLD, None, "part of the array"),
+        (torch.ones(4), torch.ones(4, 12), torch.ones(12), None, "part of the array"),
+    ],
+)
+def test_error_a_spiking_step_says_what_to_do(spikes, signs, threshold, potential, repair):
+    with pytest.raises(ParameterError, match=repair):
+        spiking_diagram(spikes, signs, threshold, potential=potential)

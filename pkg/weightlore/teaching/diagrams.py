@@ -1,6 +1,7 @@
 """Diagrams drawn by code, as SVG in the palette: they follow the theme of the page and have a title and a description.
 
-crossbar_diagram(inputs, levels)     word lines, cells, bit lines and what arrives at the converters
+crossbar_diagram(inputs, levels)        word lines, cells, bit lines and what arrives at the converters
+spiking_diagram(spikes, signs, ...)     one step of spiking neurons on a crossbar: integrate, compare, no converter
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from torch import Tensor
 from weightlore.errors import ParameterError
 from weightlore.teaching.style import css_variables
 
-__all__ = ["Diagram", "crossbar_diagram"]
+__all__ = ["Diagram", "crossbar_diagram", "spiking_diagram"]
 
 MOST = 12
 PITCH, LEFT, TOP = 52, 86, 44
@@ -87,9 +88,95 @@ def crossbar_diagram(
         if names is not None:
             body.append(f'<text class="small" x="{x}" y="{TOP - 22}">{escape(names[c])}</text>')
     body.append(f'<text class="small" x="{LEFT // 2}" y="{TOP + PITCH * rows + 36}">converters</text>')
-    head = f"<title>A crossbar of {rows} word lines and {columns} bit lines</title><desc>{escape(alt)}</desc>"
-    size = f'viewBox="0 0 {wide} {high}" style="max-width:{wide}px"'
-    return Diagram(f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">{head}{"".join(body)}</svg>', alt)
+    return _finished(f"A crossbar of {rows} word lines and {columns} bit lines", body, (wide, high), alt)
+
+
+def spiking_diagram(spikes: Tensor, signs: Tensor, threshold: Tensor, *, potential: Tensor | None = None) -> Diagram:
+    """Draw one time step of neurons with one-bit weights on a crossbar: cells of (B + 1)/2 and one line for reference.
+
+        charge[c] = 2 sum over r of B+[r, c] s[r] - sum over r of s[r]  =  sum of B[r, c] s[r]
+        u = V + charge,   a spike where u >= threshold,   V <- u - threshold there
+
+    Args:
+        spikes: on the word lines, shape (R,), zeros and ones; R at most 12.
+        signs: weights B, shape (R, C), -1 and +1; C at most 11.
+        threshold: of the C neurons, shape (C,), > 0, in units of one weight.
+        potential: V before the step, shape (C,); ``None`` for 0.
+
+    Returns:
+        The drawing.
+
+    Raises:
+        ParameterError: if shapes do not fit or are too large to read, spikes are not 0 or 1, signs not -1 or +1, or a
+            threshold is not positive.
+
+    Source: [lu2020binary], binary weights on a crossbar; the drawing is ours
+    """
+    levels = torch.cat([(signs + 1) / 2, torch.ones_like(signs[:, :1])], dim=1)
+    before = torch.zeros(signs.shape[1]) if potential is None else potential
+    _require_spiking(spikes, signs, threshold, before)
+    _require(spikes, levels, None, None)
+    rows, columns = levels.shape
+    sums = [int(s) for s in spikes.double() @ levels.double()]
+    charge = [2 * s - sums[-1] for s in sums[:-1]]
+    after = [float(v) + q for v, q in zip(before, charge, strict=True)]
+    fires = [u >= float(t) for u, t in zip(after, threshold, strict=True)]
+    body, bottom = [*_lines(spikes, columns, [*fires, False]), *_cells(levels)], TOP + PITCH * rows
+    for x, name in ((LEFT // 2, "spikes"), (LEFT + PITCH * columns - PITCH // 2, "reference")):
+        body.append(f'<text class="small" x="{x}" y="{TOP - 22}">{name}</text>')
+    for row, name in enumerate(("sums", "charge", "potential", "threshold", "spike")):
+        body.append(f'<text class="small" x="{LEFT // 2}" y="{bottom + 36 + 26 * row}">{name}</text>')
+    for c in range(columns):
+        x = LEFT + PITCH * c + PITCH // 2
+        body.append(f'<text x="{x}" y="{bottom + 36}">{sums[c]}</text>')
+        if c < columns - 1:
+            told = (
+                f"{charge[c]:+d}" if charge[c] else "0",
+                f"{after[c]:g}",
+                f"{float(threshold[c]):g}",
+                f"{int(fires[c])}",
+            )
+            kind = "cell full" if fires[c] else "cell"
+            body.append(f'<rect class="{kind}" x="{x - 16}" y="{bottom + 122}" width="32" height="26" rx="13"/>')
+            body += [f'<text x="{x}" y="{bottom + 62 + 26 * row}">{word}</text>' for row, word in enumerate(told)]
+    size = (LEFT + PITCH * columns + 20, bottom + 160)
+    title = f"One step of {columns - 1} spiking neurons on a crossbar of {rows} word lines"
+    return _finished(title, body, size, _spoken(spikes, sums, charge, after, threshold, fires))
+
+
+def _finished(title: str, body: Sequence[str], size: tuple[int, int], alt: str) -> Diagram:
+    """The drawing with its title and its description."""
+    head = f"<title>{escape(title)}</title><desc>{escape(alt)}</desc>"
+    box = f'viewBox="0 0 {size[0]} {size[1]}" style="max-width:{size[0]}px"'
+    return Diagram(f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img">{head}{"".join(body)}</svg>', alt)
+
+
+def _require_spiking(spikes: Tensor, signs: Tensor, threshold: Tensor, potential: Tensor) -> None:
+    if not bool(((spikes == 0) | (spikes == 1)).all()) or not bool((signs.abs() == 1).all()):
+        raise ParameterError("spikes are 0 or 1 and signs are -1 or +1; absorb the scales of the weights first")
+    if threshold.shape != signs.shape[1:] or potential.shape != signs.shape[1:]:
+        raise ParameterError(
+            f"threshold and potential must be one for each of {signs.shape[1]} neurons, got "
+            f"{tuple(threshold.shape)} and {tuple(potential.shape)}"
+        )
+    if not bool((threshold > 0).all()):
+        raise ParameterError(f"a threshold must be > 0, got {float(threshold.min()):g}")
+
+
+def _spoken(
+    spikes: Tensor, sums: list[int], charge: list[int], after: list[float], threshold: Tensor, fires: list[bool]
+) -> str:
+    def listed(numbers: Sequence[float]) -> str:
+        return ", ".join(f"{float(number):g}" for number in numbers)
+
+    firing = [str(c + 1) for c, fired in enumerate(fires) if fired]
+    who = f"Neuron {firing[0]} fires" if len(firing) == 1 else f"Neurons {', '.join(firing)} fire"
+    return (
+        f"{int(spikes.sum())} of {len(spikes)} word lines carry a spike. The bit lines add up to {listed(sums[:-1])}, "
+        f"the reference line to {sums[-1]}. Twice a sum less the reference is the charge: {listed(charge)}. "
+        f"Potentials become {listed(after)}, thresholds are {listed(threshold.tolist())}. "
+        f"{who if firing else 'No neuron fires'}."
+    )
 
 
 def _require(inputs: Tensor, levels: Tensor, bits: int | None, names: Sequence[str] | None) -> None:
