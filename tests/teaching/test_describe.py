@@ -124,6 +124,40 @@ def test_property_histogram_names_its_highest_bin():
     assert Cells(told.table).tables[0][1] == [f"{edges[0]:g}", f"{edges[1]:g}", f"{counts[0]:g}"]
 
 
+def test_property_a_histogram_drawn_by_its_steps_is_told_too():
+    ax = axes(xlabel="value")
+    counts, edges, _ = ax.hist([0, 0.1, 0.2, 1, 2, 3, 4], bins=4, histtype="step", label="measured")
+    told = describe(ax)
+    assert "measured, an outline, x from 0 to 4, y from 0 to 3, highest at 0" in told.alt
+    heights = {row[1] for row in Cells(told.table).tables[0][1:]}
+    assert {f"{count:g}" for count in counts} <= heights
+    assert Cells(told.table).tables[0][0] == ["value", "measured"]
+    assert edges[-1] == 4
+
+
+def test_property_rounding_is_not_told_as_a_number():
+    ax = axes()
+    ax.plot([1e-17, 1, 2], [1, -2e-16, 1], label="a")
+    assert "a goes from 1 at 0 to 1 at 2, lowest 0 at 1, highest 1 at 0" in describe(ax).alt
+    ax = axes(yscale="log")
+    ax.plot([1, 2], [1e-17, 1], label="a")
+    assert "a rises from 1e-17 at 1 to 1 at 2" in describe(ax).alt
+    ax = axes()
+    ax.plot([0, 1], [0, np.inf], label="a")
+    assert "a rises from 0 at 0 to infinity at 1" in describe(ax).alt
+
+
+def test_property_points_and_curves_that_turn_back_say_where_they_lie():
+    ax, turn = axes(), np.linspace(0, 2 * np.pi, 73)
+    ax.plot(np.cos(turn), np.sin(turn), label="circle")
+    ax.plot([0, 2, 1], [0, 1, 3], label="hook")
+    ax.plot(0.5, -1, "o")
+    told = describe(ax).alt
+    assert "circle, a closed curve, x from -1 to 1, y from -1 to 1." in told
+    assert "hook, a curve, x from 0 to 2, y from 0 to 3." in told
+    assert "A point at 0.5, -1." in told
+
+
 def test_property_scatter_says_extent_and_correlation():
     ax = axes(xlabel="x", ylabel="y")
     ax.scatter([0, 1, 2], [2, 4, 6.0], label="ranks")

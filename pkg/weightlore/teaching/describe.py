@@ -2,8 +2,8 @@
 
     describe(figure)    Description(alt, table)
 
-Lines, error bars, bands, bars, histograms, scatter plots, images and color meshes are read from matplotlib's own
-objects, so the words cannot say something else than the picture.
+Lines, error bars, bands, bars, histograms, outlines, scatter plots, images and color meshes are read from matplotlib's
+own objects, so the words cannot say something else than the picture.
 """
 
 from collections.abc import Iterator
@@ -21,6 +21,7 @@ try:
     from matplotlib.container import BarContainer, ErrorbarContainer
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Polygon
 except ImportError as error:  # pragma: no cover - tested in a child process
     raise MissingExtra("matplotlib", "book") from error
 
@@ -30,6 +31,7 @@ __all__ = ["Description", "describe"]
 
 MOST_ROWS = 24
 MOST_CELLS = 300
+ROUNDING = 1e-12  # of the largest value: what is smaller is zero
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,9 @@ def _series(axes: Axes) -> Iterator[_Series]:
         yield _bars(
             axes, container, _name(str(container.get_label()), f"bars {place + 1}" if len(bars) > 1 else "bars")
         )
+    for patch in axes.patches:
+        if isinstance(patch, Polygon) and patch.get_visible():
+            yield _outline(axes, patch)
     for collection in axes.collections:
         if isinstance(collection, PathCollection):
             yield _scatter(axes, collection)
@@ -182,12 +187,34 @@ def trend(x: list[str], y: np.ndarray) -> str:
 
 
 def _line(axes: Axes, line: Line2D, name: str) -> _Series:
-    x, y = _numbers(line.get_xdata(orig=False)), _numbers(line.get_ydata(orig=False))
+    x = _exact(_numbers(line.get_xdata(orig=False)), axes.get_xscale())
+    y = _exact(_numbers(line.get_ydata(orig=False)), axes.get_yscale())
     if line.get_transform() == axes.get_xaxis_transform(which="grid"):
         return _Series(f"A vertical line, {name}, at {number(x[0])}", name, ())
     if line.get_transform() == axes.get_yaxis_transform(which="grid"):
         return _Series(f"A horizontal line, {name}, at {number(y[0])}", name, ())
-    return _Series(f"{name} {trend(_ticks(axes, x), y)}", name, ((axes.get_xlabel() or "x", x), (name, y)))
+    columns = ((axes.get_xlabel() or "x", x), (name, y))
+    if len(x) == 1 and str(line.get_label()).startswith("_"):
+        return _Series(f"A point at {number(x[0])}, {number(y[0])}", name, columns)
+    if (np.diff(x) < 0).any() and (np.diff(x) > 0).any():
+        closed = np.allclose((x[0], y[0]), (x[-1], y[-1]))
+        return _Series(f"{name}, a {'closed ' if closed else ''}curve, {_box(x, y)}", name, columns)
+    return _Series(f"{name} {trend(_ticks(axes, x), y)}", name, columns)
+
+
+def _outline(axes: Axes, patch: Polygon) -> _Series:
+    """Describe an outline, such as a histogram drawn by its steps."""
+    x, y = patch.get_xy().T
+    name = _name(str(patch.get_label()), "outline")
+    words = f"{name}, an outline, {_box(x, y)}, highest at {number(x[int(np.nanargmax(y))])}"
+    return _Series(words, name, ((axes.get_xlabel() or "x", x), (name, y)))
+
+
+def _exact(values: np.ndarray, scale: str) -> np.ndarray:
+    """Return values with zeros where only rounding is left; on a logarithmic axis small ones are meant."""
+    known = np.abs(values[np.isfinite(values)])
+    small = np.abs(values) < ROUNDING * known.max(initial=0.0)
+    return values if scale == "log" else np.where(small, 0.0, values)
 
 
 def _bars(axes: Axes, container: BarContainer, name: str) -> _Series:
@@ -226,10 +253,14 @@ def _scatter(axes: Axes, collection: PathCollection) -> _Series:
     points = _numbers(collection.get_offsets())
     x, y = points[:, 0], points[:, 1]
     name = _name(str(collection.get_label()), "points")
-    words = f"{len(points)} points, {name}, x from {_extent(x)}, y from {_extent(y)}"
+    words = f"{len(points)} points, {name}, {_box(x, y)}"
     if len(points) > 2 and x.std() > 0 and y.std() > 0:
         words += f", correlation {np.corrcoef(x, y)[0, 1]:.2f}"
     return _Series(words, name, ((axes.get_xlabel() or "x", x), (axes.get_ylabel() or "y", y)))
+
+
+def _box(x: np.ndarray, y: np.ndarray) -> str:
+    return f"x from {_extent(x)}, y from {_extent(y)}"
 
 
 def _extent(values: np.ndarray) -> str:

@@ -17,7 +17,7 @@ def number(value: float) -> str:
     """Return a number as the figures write it: at most four significant digits, no trailing zeros.
 
     Args:
-        value: any number; NaN becomes "missing".
+        value: any number; NaN becomes "missing", an infinite one a word, too.
 
     Example:
         >>> number(0.30000000000000004), number(1e-05), number(12345.6)
@@ -27,6 +27,8 @@ def number(value: float) -> str:
     """
     if np.isnan(value):
         return "missing"
+    if np.isinf(value):
+        return "infinity" if value > 0 else "-infinity"
     if value == 0:
         return "0"
     if not 1e-4 <= abs(value) < 1e6:
