@@ -23,7 +23,7 @@ from weightlore.bitslice import (
 from weightlore.data import Split, digits
 from weightlore.errors import DataError, ParameterError
 from weightlore.networks import mlp
-from weightlore.training import evaluate, sgd
+from weightlore.training import adam, evaluate, sgd
 
 DATA, VALIDATION, TEST = digits("train")[:256], digits("validation"), digits("test")
 QUICK = Recipe(pretrain_epochs=2, finetune_epochs=2, pretrain_strength=1.0, optimizer=sgd(0.05, momentum=0.9))
@@ -155,6 +155,12 @@ def test_error_files_of_other_studies(tmp_path):
         study(file=file, seeds=(0,), rows=64)
     with pytest.raises(ParameterError, match="threshold"):
         study(file=file, seeds=(0,), recipe=dataclasses.replace(QUICK, threshold=0.1))
+    with pytest.raises(ParameterError, match=r"optimizer \['SGD', .*0\.05"):
+        study(file=file, seeds=(0,), recipe=dataclasses.replace(QUICK, optimizer=sgd(0.02, momentum=0.9)))
+    with pytest.raises(ParameterError, match=r"schedule None -> \[\[1\.0, 0\.5\], \[1\.0, 0\.5\]\]"):
+        study(file=file, seeds=(0,), recipe=dataclasses.replace(QUICK, schedule=lambda e, epochs: 1 - e / epochs))
+    with pytest.raises(ParameterError, match=r"optimizer .*SGD.* -> \['Adam"):
+        study(file=file, seeds=(0,), recipe=dataclasses.replace(QUICK, optimizer=adam(0.01)))
     for broken in ("{", "{}", '{"format": 1, "settings": {}, "points": [1]}'):
         file.write_text(broken)
         with pytest.raises(DataError, match="delete it to start afresh"):

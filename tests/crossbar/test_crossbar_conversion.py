@@ -18,6 +18,8 @@ from weightlore.crossbar import (
     clipped_inputs,
     convert,
     crossbar_layers,
+    report,
+    sweep,
 )
 from weightlore.crossbar.programming import AbsoluteNoise
 from weightlore.crossbar.scales import codes_of, step_for
@@ -268,6 +270,25 @@ def test_error_a_calibration_set_that_says_nothing() -> None:
             convert(healthy("mlp"), calibrate=calibrate)
     with pytest.raises(ParameterError, match="calibration inputs"):
         convert(healthy("mlp"), calibrate=torch.full((2, 64), float("nan"), dtype=torch.float64))
+
+
+def test_error_data_of_another_width() -> None:
+    linear, conv = settled(nn.Linear(64, 5)), settled(nn.Conv2d(2, 1, 3))
+    for model, x, wide, words in (
+        (linear, values(3, 64), values(3, 63), r"reads 64 inputs in the last dimension, got shape \(3, 63\)"),
+        (conv, values(1, 2, 5, 5), values(1, 3, 5, 5), r"reads 2 channels in dimension 1, got shape \(1, 3, 5, 5\)"),
+    ):
+        hardware = convert(model, calibrate=x.abs())
+        before = {name: tensor.clone() for name, tensor in hardware.state_dict().items()}
+        for attempt in (
+            lambda model=model, wide=wide: convert(model, calibrate=wide),
+            lambda hardware=hardware, wide=wide: hardware(wide),
+            lambda hardware=hardware, wide=wide: report(hardware, wide),
+            lambda hardware=hardware, wide=wide: sweep(hardware, Split(wide, torch.zeros(len(wide)))),
+        ):
+            with pytest.raises(ParameterError, match=words):
+                attempt()
+        assert all(torch.equal(before[name], tensor) for name, tensor in hardware.state_dict().items())
 
 
 def test_error_a_layer_that_is_never_called() -> None:

@@ -249,6 +249,28 @@ def test_property_processors_with_less_give_the_same_bits(features):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not NUMBA, reason="numba: extra fast")
+def test_property_what_was_compiled_is_kept_on_disk(tmp_path):
+    program = (
+        "import torch; from weightlore.crossbar import Adc, Crossbar, CrossbarConfig, kernel; "
+        "w, x = torch.arange(-60, 60).reshape(4, 30), torch.arange(60).reshape(2, 30); "
+        "a = Crossbar.program(w, CrossbarConfig(adc=Adc(bits=2))); "
+        "assert torch.equal(a(x, engine='numba'), a(x, engine='reference')); s = kernel.compiled().stats; "
+        "print(sum(s.cache_hits.values()), sum(s.cache_misses.values()))"
+    )
+    counts = []
+    for _ in range(2):
+        kept = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        done = subprocess.run([sys.executable, "-c", program], env=kept, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        counts.append([int(n) for n in done.stdout.split()])
+    (hits, misses), later = counts[0], counts[1]
+    assert (hits, misses > 0) == (0, True), "compiled for the first time"
+    assert later == [misses, 0], "the second process compiles nothing"
+    assert list(tmp_path.rglob("*.nbc")), "the code lies where the environment says"
+
+
 def test_error_numba_is_named_with_its_extra_where_it_is_absent(monkeypatch):
     from weightlore.crossbar import folding
 

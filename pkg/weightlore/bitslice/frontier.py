@@ -317,10 +317,7 @@ def _settings(
         "parameters": sum(p.numel() for p in model.parameters()),
         "bits": [model.bits, model.cell_bits],
         "examples": [len(data), len(validation), 0 if test is None else len(test)],
-        "epochs": [recipe.pretrain_epochs, recipe.finetune_epochs],
-        "pretrain strength": recipe.pretrain_strength,
-        "threshold": recipe.threshold,
-        "batch size": recipe.batch_size,
+        **recipe.settings(),
         "rows": rows,
     }
 

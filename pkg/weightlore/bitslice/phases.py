@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +50,32 @@ class Recipe:
     batch_size: int = 64
     optimizer: MakeOptimizer | None = None
     schedule: Schedule | None = None
+
+    def maker(self) -> MakeOptimizer:
+        """Return what makes the optimizer of each phase.
+
+        Source: [zhang2019bitslice], the authors' code for the small network
+        """
+        return self.optimizer or sgd(0.01, momentum=0.5)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the recipe in plain numbers, so that two can be compared when they lie in files.
+
+        Functions are told by what they do: the optimizer by its kind and numbers, the schedule by its factors.
+
+        Source: ours
+        """
+        made = self.maker()([torch.nn.Parameter(torch.zeros(1))])
+        numbers = {name: value for name, value in made.defaults.items() if isinstance(value, int | float | tuple)}
+        epochs, schedule = [self.pretrain_epochs, self.finetune_epochs], self.schedule
+        return {
+            "epochs": epochs,
+            "pretrain strength": self.pretrain_strength,
+            "threshold": self.threshold,
+            "batch size": self.batch_size,
+            "optimizer": [type(made).__name__, {n: list(v) if isinstance(v, tuple) else v for n, v in numbers.items()}],
+            "schedule": schedule and [[float(schedule(epoch, count)) for epoch in range(count)] for count in epochs],
+        }
 
 
 @dataclass(frozen=True)
@@ -201,7 +228,7 @@ def fit_phase(
         generator=generator,
         epochs=epochs,
         batch_size=recipe.batch_size,
-        optimizer=masked(recipe.optimizer or sgd(0.01, momentum=0.5), model, masks or {}),
+        optimizer=masked(recipe.maker(), model, masks or {}),
         schedule=recipe.schedule,
         validation=validation,
         callbacks=(best, *callbacks),

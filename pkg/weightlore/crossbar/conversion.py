@@ -10,13 +10,14 @@ Fully connected and convolutional layers move; biases, normalization, pooling an
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from weightlore.crossbar.arrays import Engine
 from weightlore.crossbar.config import CrossbarConfig
-from weightlore.crossbar.layers import CrossbarLayer
+from weightlore.crossbar.layers import CrossbarLayer, require_width
 from weightlore.data import Split
 from weightlore.errors import ParameterError, require_finite
 from weightlore.training import in_mode
@@ -52,7 +53,8 @@ def convert(
 
     Raises:
         ParameterError: if a layer with parameters is of another kind (the message names it), a name to skip does not
-            exist, nothing is left to convert, a layer is never reached, or the calibration set is empty.
+            exist, nothing is left to convert, a layer is never reached, or the calibration set is empty or of another
+            width than a layer reads.
 
     Source: [zhang2019bitslice], deployment; ours for everything digital
     """
@@ -138,12 +140,13 @@ def _is_digital(module: nn.Module) -> bool:
 def _seen(model: nn.Module, names: list[str], inputs: Tensor) -> dict[str, Tensor]:
     """The inputs of each layer on the calibration set, in floating point."""
     seen: dict[str, list[Tensor]] = {name: [] for name in names}
-    hooks = [
-        model.get_submodule(name).register_forward_pre_hook(
-            lambda _, arguments, name=name: seen[name].append(arguments[0].detach())
-        )
-        for name in names
-    ]
+
+    def note(layer: nn.Module, arguments: tuple[Tensor, ...], name: str) -> None:
+        width = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
+        require_width(arguments[0], int(width), channels=isinstance(layer, nn.Conv2d))  # type: ignore[arg-type]
+        seen[name].append(arguments[0].detach())
+
+    hooks = [model.get_submodule(name).register_forward_pre_hook(partial(note, name=name)) for name in names]
     try:
         with in_mode(model, training=False):
             model(inputs)

@@ -18,7 +18,7 @@ from weightlore.crossbar.config import CrossbarConfig
 from weightlore.crossbar.scales import codes_of, step_for
 from weightlore.errors import ParameterError, require_finite
 
-__all__ = ["CrossbarLayer", "Geometry", "patches"]
+__all__ = ["CrossbarLayer", "Geometry", "patches", "require_width"]
 
 Dense = nn.Linear | nn.Conv2d
 
@@ -74,6 +74,7 @@ class CrossbarLayer(nn.Module):
         bound = float(self.input_step) * 2**self.config.input_bits
         low = 0.0 if self.config.signed_input == "none" else -bound
         require_finite("inputs of a layer on a crossbar", x)
+        self._require(x)
         self.clipped += ((x > bound) | (x < low)).sum()
         self._reprogram()
         with torch.no_grad():
@@ -99,9 +100,14 @@ class CrossbarLayer(nn.Module):
 
     def input_codes(self, x: Tensor) -> list[Tensor]:
         """Return the input codes of each group, shape (..., D)."""
+        self._require(x)
         signed = self.config.signed_input != "none"
         codes = codes_of(x.to(torch.float64), float(self.input_step), self.config.input_bits, signed=signed)
         return [codes] if self.geometry is None else patches(codes, self.geometry)
+
+    def _require(self, x: Tensor) -> None:
+        groups = None if self.geometry is None else self.geometry.groups
+        require_width(x, self.weight.shape[1] * (groups or 1), channels=groups is not None)
 
     def _program(self, inputs: Tensor | None) -> list[Crossbar]:
         codes = self.input_codes(inputs) if self.config.adc.range == "calibrated" and inputs is not None else None
@@ -152,6 +158,28 @@ class _Straight(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """Return the gradient."""
         return gradients[0], None
+
+
+def require_width(x: Tensor, width: int, *, channels: bool) -> None:
+    """Check that inputs are as wide as a layer reads them.
+
+    Args:
+        x: inputs of the layer, shape (..., D), or (N, channels, height, width) for a convolution.
+        width: D, or the number of channels.
+        channels: whether the layer is a convolution.
+
+    Raises:
+        ParameterError: if they are not; the message gives both.
+
+    Source: ours
+    """
+    if channels and x.dim() != 4:
+        raise ParameterError(f"a convolution reads batches (N, channels, height, width), got shape {tuple(x.shape)}")
+    if x.dim() == 0 or x.shape[1 if channels else -1] != width:
+        what = "channels in dimension 1" if channels else "inputs in the last dimension"
+        raise ParameterError(
+            f"the layer reads {width} {what}, got shape {tuple(x.shape)}; give data like those it was trained on"
+        )
 
 
 @dataclass(frozen=True)
