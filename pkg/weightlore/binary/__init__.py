@@ -5,6 +5,9 @@ The names of the sub-package, one line each.
 
 from weightlore.binary.activations import BinaryActivation as BinaryActivation
 from weightlore.binary.activations import binary_activation as binary_activation
+from weightlore.binary.calibration import with_calibrated_potentials as with_calibrated_potentials
+from weightlore.binary.calibration import with_initial_potential as with_initial_potential
+from weightlore.binary.calibration import with_shifted_current as with_shifted_current
 from weightlore.binary.chip import BinaryArray as BinaryArray
 from weightlore.binary.chip import on_crossbar as on_crossbar
 from weightlore.binary.chip import spike_on_chip as spike_on_chip
@@ -23,6 +26,7 @@ from weightlore.binary.folding import pooled_convolution as pooled_convolution
 from weightlore.binary.normalization import activation_percentile as activation_percentile
 from weightlore.binary.normalization import normalization_factors as normalization_factors
 from weightlore.binary.normalization import normalized as normalized
+from weightlore.binary.offsets import simulate_corrected as simulate_corrected
 from weightlore.binary.packed import Packed as Packed
 from weightlore.binary.packed import PackedSize as PackedSize
 from weightlore.binary.packed import load_packed as load_packed

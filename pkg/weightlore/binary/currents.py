@@ -47,15 +47,18 @@ class Shifted(nn.Module):
     Source: [deng2021optimal], shift of the threshold
     """
 
-    amount: Tensor
+    amount: Tensor | float
 
     def __init__(self, amount: float | Tensor) -> None:
         super().__init__()
-        self.register_buffer("amount", torch.as_tensor(amount).detach().clone())
+        if isinstance(amount, Tensor):
+            self.register_buffer("amount", amount.detach().clone())
+        else:
+            self.amount = float(amount)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x plus the constant, in the dtype of x."""
-        return x + self.amount.to(x.dtype)
+        return x + (self.amount.to(x.dtype) if isinstance(self.amount, Tensor) else self.amount)
 
 
 def parts_of(module: nn.Module) -> Iterator[nn.Module]:
@@ -107,15 +110,17 @@ def rescaled(module: nn.Module, factor: float, *, bias: float) -> nn.Module:
     for name, value in {"factor": factor, "bias": bias}.items():
         if not -float("inf") < value < float("inf"):
             raise ParameterError(f"{name} multiplies weights and must be a finite number, got {value}")
-    parts = [copy.deepcopy(part) for part in parts_of(module)]
+    parts = [_copied(part, bias) for part in parts_of(module)]
     weighted = [part for part in parts if isinstance(part, nn.Linear | nn.Conv2d)]
     with torch.no_grad():
         for part in weighted:
             part.weight.mul_(factor if part is weighted[0] else 1.0)
             if part.bias is not None:
                 part.bias.mul_(bias)
-        for shift in (part for part in parts if isinstance(part, Shifted)):
-            shift.amount.mul_(bias)
     if not weighted and factor != 1.0:
         parts = [Scaled(factor), *(part for part in parts if not isinstance(part, nn.Identity))]
     return sequence(*parts)
+
+
+def _copied(part: nn.Module, bias: float) -> nn.Module:
+    return Shifted(part.amount * bias) if isinstance(part, Shifted) else copy.deepcopy(part)

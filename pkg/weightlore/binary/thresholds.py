@@ -125,9 +125,7 @@ def _absorb(layer: SpikingLayer, number: int) -> bool:
         weighted.weight.copy_(signs)
         if weighted.bias is not None:
             weighted.bias.div_(unit * behind)
-        for shift in (part for part in parts if isinstance(part, Shifted)):
-            shift.amount = shift.amount / beside
-    layer.synapses[name] = sequence(*parts)
+    layer.synapses[name] = sequence(*(Shifted(p.amount / beside) if isinstance(p, Shifted) else p for p in parts))
     neuron = layer.neuron
     threshold, initial = (torch.as_tensor(v).to(unit) / beside for v in (neuron.threshold, neuron.initial))
     layer.neuron = replace(neuron, threshold=threshold, initial=initial)
