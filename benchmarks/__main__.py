@@ -12,6 +12,7 @@ from benchmarks import (
     crossbar,
     race,
     resistant_step,
+    spiking_inference,
     tables,
     trials_cnn,
     trials_layer,
@@ -30,6 +31,7 @@ WORKLOADS = {
     "crossbar": crossbar.races,
     "converter_sweep": converter_sweep.races,
     "binary_step": binary_step.races,
+    "spiking_inference": spiking_inference.races,
 }
 
 
