@@ -6,6 +6,11 @@ from weightlore.teaching.exercises.sliced.arrays import PEDESTAL as PEDESTAL
 from weightlore.teaching.exercises.sliced.arrays import SATURATE as SATURATE
 from weightlore.teaching.exercises.sliced.arrays import SERIES as SERIES
 from weightlore.teaching.exercises.sliced.arrays import SHIFT_AND_ADD as SHIFT_AND_ADD
+from weightlore.teaching.exercises.sliced.changes import EQUAL_FORCE as EQUAL_FORCE
+from weightlore.teaching.exercises.sliced.changes import FULLEST_LINE as FULLEST_LINE
+from weightlore.teaching.exercises.sliced.changes import LEARNED_STEP as LEARNED_STEP
+from weightlore.teaching.exercises.sliced.changes import PRUNED_STEP as PRUNED_STEP
+from weightlore.teaching.exercises.sliced.changes import TALLER as TALLER
 from weightlore.teaching.exercises.sliced.deployment import CUT_OFF as CUT_OFF
 from weightlore.teaching.exercises.sliced.deployment import EXPECTED_SUM as EXPECTED_SUM
 from weightlore.teaching.exercises.sliced.deployment import SATURATED as SATURATED
