@@ -58,7 +58,8 @@ PRUNED_STEP = Exercise(
     "with rate 0.1 fine-tunes them; the gradient is 0.2, -0.9, 0.5, 0.1. Where are they? Answer: four numbers.",
     nudge="Which of them are below the threshold, and what may a step do to those?",
     hint="The second and the third are set to zero and stay there: their gradient is multiplied with a mask of 0.",
-    right="A pruned weight fills no cell, whatever the loss says. Without pruning both would have changed sign and grown tenfold.",
+    right="A pruned weight fills no cell, whatever the loss says. Without pruning both would have changed sign and "
+    "grown tenfold.",
     reference=_moved,
     diagnoses=(
         Diagnosis(
