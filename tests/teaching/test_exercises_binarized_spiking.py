@@ -1,0 +1,70 @@
+"""The exercises on spikes take the right answer, and name every mistake that they know."""
+
+import math
+from fractions import Fraction
+
+import pytest
+import torch
+
+from weightlore.teaching import check
+from weightlore.teaching.exercises import exercises
+from weightlore.teaching.exercises.binarized import spiking
+
+OURS = {e.id: e for e in vars(spiking).values() if isinstance(e, spiking.Exercise)}
+WRONG = {
+    ("binarized.zero_mean", 0): [1.0, 1.0, -1.0, -0.5],
+    ("binarized.zero_mean", 1): [-1.0, -1.0, 1.0, 1.0],
+    ("binarized.zero_mean", 2): [0.25, 0.5, -0.5, -0.25],
+}
+
+
+def test_property_the_chapter_offers_them():
+    assert set(OURS) <= {exercise.id for exercise in exercises("binarized")}
+    assert len(OURS) == 6
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_property_the_right_answer_is_taken(name):
+    exercise = OURS[name]
+    reply = check(name, exercise.reference if exercise.inputs() else exercise.reference())
+    assert (reply.verdict, reply.says) == ("right", exercise.right)
+    assert check(name).says == exercise.nudge
+    assert "Answer:" in exercise.prompt
+
+
+@pytest.mark.parametrize(("name", "index"), [(e.id, i) for e in OURS.values() for i, _ in enumerate(e.diagnoses)])
+def test_property_every_diagnosis_is_given(name, index):
+    exercise = OURS[name]
+    diagnosis = exercise.diagnoses[index]
+    if diagnosis.wrong is None:
+        answer = WRONG[name, index]
+    else:
+        answer = diagnosis.wrong if exercise.inputs() else diagnosis.wrong()
+    reply = check(name, answer)
+    assert (reply.verdict, reply.diagnosis, reply.says) == ("wrong", diagnosis.name, diagnosis.says)
+
+
+def test_oracle_answers_by_hand():
+    assert check("binarized.spike_train", [0, 0, 0, 1, 0, 0, 1, 0, 0, 1]).verdict == "right"
+    assert check("binarized.fewest_steps", [100, 50]).verdict == "right"
+    assert check("binarized.hard_rate", lambda z: 1 / math.ceil(1 / z)).verdict == "right"
+    assert check("binarized.absorb", lambda a, t, v: torch.stack([t / a, v / a])).verdict == "right"
+    assert check("binarized.break_even", lambda steps: 4.6 / 0.9 / steps).verdict == "right"
+
+
+def test_oracle_steps_are_those_of_exact_fractions():
+    z = Fraction(1, 100) * 7 - Fraction(1, 10**9)  # just below a fraction of 100
+    assert z - Fraction(math.floor(100 * z), 100) < Fraction(1, 100)
+    worst = Fraction(1, 99) - Fraction(1, 10**9)
+    assert worst - Fraction(math.floor(99 * worst), 99) > Fraction(1, 100)
+
+
+def test_property_other_right_answers_are_taken():
+    assert check("binarized.zero_mean", [2, -1, -1, 0]).verdict == "right"
+    assert check("binarized.zero_mean", torch.tensor([0.5, 0.5, -2.0, 1.0])).verdict == "right"
+    assert check("binarized.zero_mean", [1, 1, -1]).verdict == "wrong"
+
+
+def test_limit_the_sum_of_three_tenths_is_no_spike_in_floating_point():
+    added = spiking._spikes([0.3] * 10)
+    assert added.tolist() == [*OURS["binarized.spike_train"].reference()[:9], 0.0]
