@@ -74,6 +74,7 @@ def bad(case):
         "device": Split(good.x.to("meta"), good.y),
         "targets": Split(good.x, good.y.double()),
         "shape": Split(good.x, good.y[:, None]),
+        "left out": Split(good.x, torch.where(good.y == 3, -100, good.y)),
     }[case]
 
 
@@ -84,6 +85,7 @@ SAID = {
     "device": r"model is on cpu, but data on meta \(x\) and cpu \(y\); use data.to\(device='cpu'\)",
     "targets": r"class numbers y of shape \(N,\), int64, got \(180,\), torch.float64",
     "shape": r"class numbers y of shape \(N,\), int64, got \(180, 1\)",
+    "left out": "class numbers of data must be >= 0, got -100",
 }
 
 

@@ -153,3 +153,5 @@ def require_classes(data: Split, what: str = "data") -> None:
             f"the accuracy on {what} needs class numbers y of shape (N,), int64, "
             f"got {tuple(data.y.shape)}, {data.y.dtype}"
         )
+    if len(data) and int(data.y.min()) < 0:  # torch would leave rows of -100 out of the mean without a word
+        raise ParameterError(f"the class numbers of {what} must be >= 0, got {int(data.y.min())}")
