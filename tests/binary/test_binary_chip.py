@@ -239,10 +239,10 @@ def test_error_what_does_not_fit():
         on_crossbar(network, faults=Faults(off=0.1))
     with pytest.raises(ParameterError, match="a cell of one bit holds"):
         BinaryArray(nn.Linear(4, 4), IDEAL)
-    array = BinaryArray(signs_(nn.Linear(4, 4)), IDEAL)
-    for x in (torch.full((1, 4), 0.5), -torch.ones(1, 4), torch.full((1, 4), float("nan"))):
-        with pytest.raises(ParameterError, match="word lines carry whole spikes"):
-            array(x)
+    averaged = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), signs_(nn.Conv2d(3, 4, 1, bias=False).double()))
+    cut = SpikingNetwork([SpikingLayer(nn.Identity()), SpikingLayer(averaged)])
+    with pytest.raises(ParameterError, match=r"that read spikes are \[\]"):
+        on_crossbar(cut)
     noisy = on_crossbar(network, cells=Cells(reading=AbsoluteNoise(1.0)))
     with pytest.raises(ParameterError, match="simulate with spike_on_chip"):
         simulate(noisy, TEST.x[:2], 3)

@@ -7,7 +7,22 @@ import pytest
 import torch
 from torch import nn
 
-from weightlore.binary import ClipFloorShift, Converted, normalization_factors, normalized, staged, to_spiking
+from weightlore.binary import (
+    ClipFloorShift,
+    Converted,
+    absorb_scales,
+    absorbed_layers,
+    design_violations,
+    normalization_factors,
+    normalized,
+    on_crossbar,
+    rounded_binary,
+    staged,
+    to_spiking,
+    variant,
+    with_clip_floor_shift,
+    with_initial_potential,
+)
 from weightlore.data import digits
 from weightlore.errors import ParameterError
 from weightlore.networks import healthy, mlp, resnet20, vgg15
@@ -168,6 +183,58 @@ def test_oracle_pooling_after_the_relu_averages_spikes_or_feeds_neurons():
     before = nn.functional.avg_pool2d(rates["stage"][0].double(), 2)
     assert torch.equal(rates["stage"][1].double(), before.floor()), "a second rounding"
     assert torch.equal(rates["stage"][0], rates["current"][0])
+
+
+@pytest.mark.parametrize("kind", ["average_before", "average_after", "max_before", "max_after"])
+def test_oracle_the_variants_that_can_spike(kind):
+    options = {"image": (1, 7, 7), "stages": ((4,), (6, 6)), "hidden": 16, "dropout": 0.1}
+    model = variant(kind, **options, generator=seeded(), dtype=torch.float64)
+    x = TRAIN.x[:64].reshape(-1, 1, 8, 8)[:, :, 1:, 1:]
+    for maximum in ("gate", "or"):
+        network = to_spiking(rounded_binary(model), x, percentile=100, maximum=maximum)
+        found, logits = network.logits(simulate(network, x, 256))[-1], rounded_binary(model)(x)
+        gap = float((found - logits).detach().abs().mean() / logits.detach().abs().mean())
+        assert gap < 0.1 or (maximum == "or" and kind.startswith("max"))
+        assert gap < 0.1 or gap > 0.4, "a spike of any neuron is no maximum, however many steps there are"
+        absorbed = absorb_scales(network)
+        assert absorbed_layers(absorbed) == (2, 3, 4)
+        same = simulate(absorbed, x, 32).spike_counts[3] == simulate(network, x, 32).spike_counts[3]
+        assert float(same.double().mean()) > 0.999
+
+
+def test_error_the_variant_with_binary_activations():
+    model = variant("xnor", image=(1, 8, 8), generator=seeded(), dtype=torch.float64)
+    with pytest.raises(
+        ParameterError, match=r"normalization 'entries\.1\.0' has no layer of weights directly before it"
+    ):
+        to_spiking(model, TRAIN)
+    found = {violation.layer: violation for violation in design_violations(model)}
+    assert found["entries.1.0"].fatal
+    assert found["entries.1.1"].fatal
+    assert "BinaryActivation" in str(found["entries.1.1"])
+    assert not found["norms.0"].fatal
+
+
+@pytest.mark.parametrize("default", [torch.float32, torch.float64])
+def test_property_the_default_dtype_does_not_matter(default):
+    before = torch.get_default_dtype()
+    found = []
+    try:
+        for chosen in (default, torch.float32):
+            torch.set_default_dtype(chosen)
+            model = nn.Sequential(nn.Linear(64, 20), nn.ReLU(), nn.Linear(20, 20), nn.ReLU(), nn.Linear(20, 10)).float()
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter.copy_(torch.randn(parameter.shape, generator=seeded(1), dtype=torch.float32) / 5)
+            x = TRAIN.x[:50].float()
+            stepped = to_spiking(with_clip_floor_shift(rounded_binary(model), x, levels=4))
+            network = with_initial_potential(absorb_scales(to_spiking(rounded_binary(model), x)), 0.5)
+            found.append([simulate(n, x, 9).potential for n in (stepped, network, on_crossbar(network))])
+    finally:
+        torch.set_default_dtype(before)
+    for a, b in zip(*found, strict=True):
+        assert a.dtype == torch.float32
+        assert torch.equal(a, b)
 
 
 def test_property_one_rounding_is_better_than_two():

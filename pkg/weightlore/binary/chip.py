@@ -27,7 +27,7 @@ from weightlore.crossbar.chips import Chip, manufacture
 from weightlore.crossbar.encodings import Encoded
 from weightlore.crossbar.layers import Geometry, patches
 from weightlore.errors import ParameterError
-from weightlore.spiking import Record, SpikingNetwork, simulate
+from weightlore.spiking import Record, SpikingLayer, SpikingNetwork, simulate
 
 __all__ = ["BinaryArray", "BinaryEncoding", "on_crossbar", "spike_on_chip"]
 
@@ -83,14 +83,8 @@ class BinaryArray(nn.Module):
             x: spikes, or how many of them arrive in the same step, shape (N, ...) as the layer read.
 
         Raises:
-            ParameterError: if something else than whole numbers from 0 up arrives, or cells fluctuate and there is no
-                generator.
+            ParameterError: if cells fluctuate and there is no generator.
         """
-        if not bool((x == x.round()).all()) or bool((x < 0).any()):
-            raise ParameterError(
-                "word lines carry whole spikes, but other numbers came; only layers that read spikes go on a crossbar, "
-                "and the scale of an average before them must be absorbed"
-            )
         parts = [x.flatten(1)] if self.geometry is None else patches(x, self.geometry)
         found = torch.cat([self._read(part, k) for k, part in enumerate(parts)], dim=-1)
         if self.geometry is not None:
@@ -106,7 +100,7 @@ class BinaryArray(nn.Module):
             return found
         if self.generator is None:
             raise ParameterError("these cells fluctuate from reading to reading; simulate with spike_on_chip")
-        spread = (spikes @ self.variance[group].mT).sqrt()
+        spread = (spikes @ self.variance[group].mT).clamp(min=0).sqrt()
         noise = spread * torch.randn(spread.shape, generator=self.generator, dtype=spread.dtype)
         if self.encoding == "differential":
             return found + noise[..., : found.shape[-1]] - noise[..., found.shape[-1] :]
@@ -221,7 +215,7 @@ def _drawing(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
 
 def _chosen(network: SpikingNetwork, layers: Sequence[int] | None) -> list[int]:
     """The layers to move: all that have signs and read spikes, or those that were asked for."""
-    able = [n for n in absorbed_layers(network) if 0 not in network.synapses(n)]
+    able = [n for n in absorbed_layers(network) if 0 not in network.synapses(n) and _reads_spikes(network.layer(n))]
     if layers is None and able:
         return able
     if not layers or not set(layers) <= set(able):
@@ -230,6 +224,17 @@ def _chosen(network: SpikingNetwork, layers: Sequence[int] | None) -> list[int]:
             "convert a model with binary weights, and absorb_scales first"
         )
     return sorted(set(layers))
+
+
+def _reads_spikes(layer: SpikingLayer) -> bool:
+    """Whether whole numbers arrive at the weights: spikes, or sums of them."""
+    for part in (part for synapse in layer.synapses.values() for part in parts_of(synapse)):
+        if isinstance(part, nn.Linear | nn.Conv2d):
+            return True
+        summed = isinstance(part, nn.AvgPool2d) and part.divisor_override == 1
+        if not summed and not isinstance(part, nn.Flatten | nn.Unflatten | nn.Identity | nn.MaxPool2d):
+            return False
+    return False
 
 
 def _encoded(signs: Tensor, encoding: BinaryEncoding) -> Encoded:

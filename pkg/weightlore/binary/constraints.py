@@ -94,7 +94,8 @@ def _of_layer(name: str, module: nn.Module, rectified: bool) -> Iterator[Violati
         if module.bias is not None:
             yield Violation(name, "no bias, but it has one", "it becomes a constant current")
     elif isinstance(module, NORMS):
-        yield Violation(name, "no batch normalization, but this is one", "it is folded into the layer before it")
+        what = "it cannot be folded behind a non-linearity" if rectified else "it is folded into the layer before it"
+        yield Violation(name, "no batch normalization, but this is one", what, fatal=rectified)
     elif isinstance(module, nn.MaxPool2d):
         yield Violation(
             name, "average pooling, but this takes maxima", "the spikes of the most active neuron of a window pass"
