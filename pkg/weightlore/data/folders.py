@@ -6,6 +6,8 @@
 So a set that does not fit into memory is read as it is needed. Reading needs Pillow.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from weightlore.data.readers import reading
 from weightlore.data.split import Rows, Split
 from weightlore.errors import DataError, MissingExtra, ParameterError
 
-__all__ = ["ImageFolder", "image_folder"]
+__all__ = ["ImageFolder", "image_folder", "opened"]
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
 
@@ -114,12 +116,29 @@ def image_folder(
 
 def _read(path: Path, size: int, resize: int) -> np.ndarray:
     """Return the center of an image, shape (size, size, 3), uint8."""
-    with reading(path, "an image"), _pillow().open(path) as image:
+    with opened(path) as image:
         scale = resize / min(image.size)
         width, height = (max(resize, round(scale * side)) for side in image.size)
         resized = image.convert("RGB").resize((width, height), _pillow().Resampling.BILINEAR)
         left, top = (width - size) // 2, (height - size) // 2
         return np.asarray(resized.crop((left, top, left + size, top + size)))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open an image file for a while, as Pillow does.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DataError: if it is not an image, also where that shows only inside.
+        MissingExtra: if Pillow is not installed.
+
+    Source: ours
+    """
+    with reading(path, "an image"), _pillow().open(path) as image:
+        yield image
 
 
 def _pillow() -> Any:
