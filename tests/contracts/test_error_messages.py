@@ -73,6 +73,12 @@ def poisoned() -> Split:
     return Split(x, SMALL.y)
 
 
+def mislabeled(number: int) -> Split:
+    y = SMALL.y.clone()
+    y[3] = number
+    return Split(SMALL.x, y)
+
+
 BAD = {
     "closed_form of NaN": lambda: closed_form(torch.tensor([1.0, NAN]), Budget(1.0)),
     "closed_form of infinity": lambda: closed_form(torch.tensor([1.0, math.inf]), Budget(1.0)),
@@ -91,6 +97,23 @@ BAD = {
     "measure on infinite data": lambda: measure(healthy(), poisoned()),
     "measure at NaN": lambda: measure(healthy(), SMALL, corruption=torch.full((6570,), NAN).double()),
     "indicator measured on infinite data": lambda: indicator(healthy(), poisoned(), Budget(1.0), gradient_data=SMALL),
+    "evaluate on a class too many": lambda: evaluate(healthy(), mislabeled(10)),
+    "evaluate on a class that torch ignores": lambda: evaluate(healthy(), mislabeled(-100)),
+    "measure on a class too many": lambda: measure(healthy(), mislabeled(10)),
+    "measure on a class that torch ignores": lambda: measure(healthy(), mislabeled(-100)),
+    "gradient on a class too many": lambda: loss_gradient(healthy(), mislabeled(10)),
+    "hessian on a class that torch ignores": lambda: hessian_vector(
+        healthy(), mislabeled(-100), flatten(healthy()) * 0 + 1
+    ),
+    "fit on a class too many": lambda: fit(
+        mlp((64, 4, 10), generator=generator()), mislabeled(10), generator=generator()
+    ),
+    "fit on a class that torch ignores": lambda: fit(
+        mlp((64, 4, 10), generator=generator()), mislabeled(-100), generator=generator()
+    ),
+    "thetas on a class that torch ignores": lambda: evaluate_thetas(
+        healthy(), flatten(healthy())[None], mislabeled(-100)
+    ),
     "trials on infinite data": lambda: random_trials(
         healthy(), poisoned(), Budget(1.0), trials=2, generator=generator()
     ),

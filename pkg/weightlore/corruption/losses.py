@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.data import Split
+from weightlore.data.split import require_labels
 from weightlore.errors import ParameterError, require_finite
 from weightlore.parameters import Group, call, flatten
 
@@ -74,7 +75,7 @@ def measure(
     with at_rest(model), torch.no_grad():
         for batch in _batches(data, theta, batch_size):
             output = call(model, theta, batch.x, group)
-            total += float(_scalar(loss(output, batch.y))) * len(batch)
+            total += float(_mean(loss, output, batch.y)) * len(batch)
             classes = classes and not batch.y.is_floating_point() and output.shape[:-1] == batch.y.shape
             right += int((output.argmax(dim=-1) == batch.y).sum()) if classes else 0
     return Measurement(total / len(data), right / data.y.numel() if classes else float("nan"))
@@ -114,7 +115,7 @@ def loss_gradient(
     with at_rest(model), torch.enable_grad():
         for batch in _batches(data, theta, batch_size):
             leaf = theta.clone().requires_grad_()
-            value = _scalar(loss(call(model, leaf, batch.x, group), batch.y))
+            value = _mean(loss, call(model, leaf, batch.x, group), batch.y)
             gradient += _derivative(value, leaf) * (len(batch) / len(data))
     return require_finite("the gradient", gradient)
 
@@ -154,7 +155,7 @@ def hessian_vector(
     with at_rest(model), torch.enable_grad():
         for batch in _batches(data, theta, batch_size):
             leaf = theta.clone().requires_grad_()
-            value = _scalar(loss(call(model, leaf, batch.x, group), batch.y))
+            value = _mean(loss, call(model, leaf, batch.x, group), batch.y)
             slope = _derivative(value, leaf, again=True) @ vector.detach()
             product += _derivative(slope, leaf) * (len(batch) / len(data))
     return require_finite("the product", product)
@@ -218,7 +219,11 @@ def _batches(data: Split, theta: Tensor, batch_size: int) -> Iterator[Split]:
         yield data[start : start + batch_size]
 
 
-def _scalar(value: Tensor) -> Tensor:
+def _mean(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
+    """The loss of a batch, if targets are what the loss can read and the result is one number."""
+    if loss is nn.functional.cross_entropy and not target.is_floating_point() and output.ndim > 1:
+        require_labels(target, output.shape[1])
+    value = loss(output, target)
     if value.ndim != 0:
         raise ParameterError(
             f"loss must return the mean over the batch, of shape (), got shape {tuple(value.shape)}; use "

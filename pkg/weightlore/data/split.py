@@ -3,6 +3,7 @@
 Split(x, y)    N inputs and N targets
 split[rows]    some of the rows, as a Split
 split.to(...)  the same rows in another dtype or on another device
+require_labels are targets numbers of classes that a network has?
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from weightlore.errors import ParameterError
 
-__all__ = ["Rows", "Split"]
+__all__ = ["Rows", "Split", "require_labels"]
 
 Rows = int | slice | Tensor | np.ndarray | Sequence[int]
 
@@ -75,6 +76,27 @@ class Split:
 
     def __repr__(self) -> str:
         return f"Split(N={len(self)}: x {_form(self.x)}, y {_form(self.y)})"
+
+
+def require_labels(y: Tensor, classes: int) -> None:
+    """Check that targets are numbers of classes that a network has an output for.
+
+    Args:
+        y: class numbers, shape (N, ...), of an integer dtype.
+        classes: C, the outputs of the network.
+
+    Raises:
+        ParameterError: if one is below 0 or above C - 1. Torch leaves rows of -100 out of a mean without a word, and
+            others end in an error that names no target.
+
+    Source: ours
+    """
+    low, high = (int(end) for end in torch.aminmax(y)) if y.numel() else (0, 0)
+    if low < 0 or high >= classes:
+        raise ParameterError(
+            f"targets must be class numbers from 0 to {classes - 1}, one for each output of the network, "
+            f"got {low} to {high}; count classes from 0, or give the network more outputs"
+        )
 
 
 def _moved(tensor: Tensor, dtype: torch.dtype | None, device: torch.device | str | None) -> Tensor:

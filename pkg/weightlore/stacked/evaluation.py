@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from weightlore.data.split import Split
+from weightlore.data.split import Split, require_labels
 from weightlore.errors import ParameterError, require_finite
 from weightlore.parameters import Group
 from weightlore.stacked.network import StackedNetwork
@@ -111,7 +111,7 @@ def _evaluate(network: StackedNetwork, thetas: Tensor, data: Split, loss: Loss) 
         return torch.zeros(2, 0, dtype=torch.float64, device=data.x.device)
     program = network.understood(thetas, data.x)
     if loss is F.cross_entropy and _are_classes(data.y):
-        _require_classes(data.y, network.one(thetas[0], data.x[:1]).shape[1])
+        require_labels(data.y, network.one(thetas[0], data.x[:1]).shape[1])
     if program is None or _is_slower_together(network, program):
         return _one_by_one(network, thetas, data, loss)
     return _together(network, program, thetas, data, loss)
@@ -208,15 +208,6 @@ def _scores(outputs: Tensor, y: Tensor, loss: Loss) -> Tensor:
 
 def _are_classes(y: Tensor) -> bool:
     return y.ndim == 1 and not y.is_floating_point()
-
-
-def _require_classes(y: Tensor, classes: int) -> None:
-    low, high = (int(end) for end in torch.aminmax(y))
-    if low < 0 or high >= classes:
-        raise ParameterError(
-            f"targets must be class numbers from 0 to {classes - 1}, one for each output of the network, "
-            f"got {low} to {high}"
-        )
 
 
 def _score(output: Tensor, y: Tensor, loss: Loss) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.data import Split
+from weightlore.data.split import require_labels
 from weightlore.errors import ParameterError, require_finite
 
 __all__ = ["Evaluation", "cross_entropy", "evaluate", "in_mode", "require_classes", "require_fitting"]
@@ -65,6 +66,7 @@ def evaluate(model: nn.Module, data: Split, *, batch_size: int = 1000) -> Evalua
     with in_mode(model, training=False), torch.no_grad():
         for x, y in zip(data.x.split(batch_size), data.y.split(batch_size), strict=True):
             logits = model(x)
+            require_labels(y, logits.shape[1])
             loss += float(nn.functional.cross_entropy(logits, y, reduction="sum"))
             right += int((logits.argmax(1) == y).sum())
     return Evaluation(loss / len(data), right / len(data), len(data))
@@ -83,9 +85,15 @@ def cross_entropy(model: nn.Module, batch: Split, generator: torch.Generator) ->
     Returns:
         The loss, shape (), differentiable in the parameters.
 
+    Raises:
+        ParameterError: if a target is no number of a class that the model has an output for.
+
     Source: ours
     """
-    return nn.functional.cross_entropy(model(batch.x), batch.y)
+    logits = model(batch.x)
+    if not batch.y.is_floating_point():
+        require_labels(batch.y, logits.shape[1])
+    return nn.functional.cross_entropy(logits, batch.y)
 
 
 @contextmanager
