@@ -190,6 +190,24 @@ def test_property_gradients_add_up_and_scale_like_others():
         torch.testing.assert_close(q.grad, 1.5 * p.grad, rtol=1e-9, atol=1e-12)
 
 
+def test_error_backward_twice():
+    model = small()
+    loss = BinaryTraining(model).step(model, BATCH, seeded())
+    loss.backward(retain_graph=True)
+    with pytest.raises(ParameterError, match="backward was called twice"):
+        loss.backward()
+
+
+def test_property_evaluation_in_inference_mode_leaves_training_possible():
+    one, two = small(), small()
+    training = BinaryTraining(one)
+    with torch.inference_mode(), training.binarized():
+        assert evaluate(one, BATCH) == evaluate(BinaryTraining(two).deployed(), BATCH)
+    training.step(one, BATCH, seeded()).backward()
+    BinaryTraining(two).step(two, BATCH, seeded()).backward()
+    assert all(torch.equal(p.grad, q.grad) for p, q in zip(one.parameters(), two.parameters(), strict=True))
+
+
 def test_property_tied_weights_are_projected_once():
     tied = nn.Linear(6, 6, bias=False)
     model = nn.Sequential(nn.Linear(64, 6), nn.ReLU(), tied, nn.ReLU(), tied, nn.ReLU(), nn.Linear(6, 10)).double()

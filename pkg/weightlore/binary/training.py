@@ -115,7 +115,7 @@ class BinaryTraining:
             generator: for the base step, and for a rule that draws.
 
         Returns:
-            The loss, shape (); ``backward`` adds the mapped gradients to those of the parameters.
+            The loss, shape (); ``backward``, once, adds the mapped gradients to those of the parameters.
 
         Raises:
             ParameterError: if a weight is NaN or infinite.
@@ -147,7 +147,8 @@ class BinaryTraining:
             require_weight(weight)
             raise ParameterError("a latent weight is too large to be summed up in its dtype; lower the learning rate")
         if room is None or room.shape != weight.shape or room.dtype != weight.dtype or room.device != weight.device:
-            room = self._rooms[id(parameter)] = torch.empty_like(weight)
+            with torch.inference_mode(False):  # a later step computes gradients in it
+                room = self._rooms[id(parameter)] = torch.empty_like(weight)
         return room.copy_(weight)
 
 
@@ -171,9 +172,12 @@ class _WithGradients(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        gradients, ctx.gradients = ctx.gradients, None  # held by nobody else, they become those of the parameters
+        if gradients is None:
+            raise ParameterError("backward was called twice on the loss of one step; take another step instead")
         if float(outer[0]) == 1.0:  # as ``loss.backward()`` has it
-            return None, None, *ctx.gradients
-        return None, None, *(None if gradient is None else gradient * outer[0] for gradient in ctx.gradients)
+            return None, None, *gradients
+        return None, None, *(None if gradient is None else gradient * outer[0] for gradient in gradients)
 
 
 def rounded_binary(model: nn.Module, *, rule: Rule | None = None, layers: Sequence[str] | None = None) -> nn.Module:
