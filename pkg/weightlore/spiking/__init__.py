@@ -3,6 +3,9 @@
 The names of the sub-package, one line each.
 """
 
+from weightlore.spiking.encoding import constant as constant
+from weightlore.spiking.encoding import poisson as poisson
+from weightlore.spiking.encoding import time_to_first_spike as time_to_first_spike
 from weightlore.spiking.exits import Decision as Decision
 from weightlore.spiking.exits import Exit as Exit
 from weightlore.spiking.exits import early_exit as early_exit
@@ -18,3 +21,12 @@ from weightlore.spiking.neurons import lif_step as lif_step
 from weightlore.spiking.records import Record as Record
 from weightlore.spiking.reference import step_by_step as step_by_step
 from weightlore.spiking.simulation import simulate as simulate
+from weightlore.spiking.surrogates import arctan as arctan
+from weightlore.spiking.surrogates import fast_sigmoid as fast_sigmoid
+from weightlore.spiking.surrogates import rectangle as rectangle
+from weightlore.spiking.surrogates import sigmoid as sigmoid
+from weightlore.spiking.surrogates import surrogate_gradient as surrogate_gradient
+from weightlore.spiking.surrogates import triangle as triangle
+from weightlore.spiking.unrolling import SpikingClassifier as SpikingClassifier
+from weightlore.spiking.unrolling import Unrolled as Unrolled
+from weightlore.spiking.unrolling import unroll as unroll

@@ -111,32 +111,47 @@ def scan_free(
         lowest: bound of the potential.
         hard: whether a spike resets to zero.
     """
-    one, zero = threshold.dtype.type(1), threshold.dtype.type(0)
     size = len(threshold) if len(threshold) > 1 else len(potential)
     same = np.full(min(BLOCK, size), threshold[0], threshold.dtype)
     for first in range(0, len(potential), max(size, 1)):
         for begin in range(first, first + size, BLOCK):
             end = min(begin + BLOCK, first + size)
-            v, h = potential[begin:end], same
+            least = same[: end - begin]
             if len(threshold) > 1:
-                h = threshold[begin - first : end - first]
+                least = threshold[begin - first : end - first]
             for t in range(len(spikes)):
-                current, s = currents[t if len(currents) > 1 else 0, begin:end], spikes[t, begin:end]
-                if hard:
-                    for i in range(end - begin):
-                        u = max(v[i] * leak + current[i], lowest)
-                        s[i] = one if u >= h[i] else zero
-                        v[i] = zero if u >= h[i] else u
-                else:
-                    for i in range(end - begin):
-                        u = max(v[i] * leak + current[i], lowest)
-                        fired = one if u >= h[i] else zero
-                        s[i] = fired
-                        v[i] = u - fired * h[i]
+                current = currents[t if len(currents) > 1 else 0, begin:end]
+                one_step(current, potential[begin:end], spikes[t, begin:end], least, leak, lowest, hard)
                 if len(counts) > 0:
-                    counts[begin:end] += s
+                    add_to(counts[begin:end], spikes[t, begin:end])
                 if len(potentials) > 0:
-                    potentials[t, begin:end] = v
+                    potentials[t, begin:end] = potential[begin:end]
+
+
+def one_step(
+    current: Array, potential: Array, spikes: Array, threshold: Array, leak: float, lowest: float, hard: bool
+) -> None:
+    """Let a block of neurons take one step; a function of its own, so that the compiler makes vector code of it."""
+    one, zero = threshold.dtype.type(1), threshold.dtype.type(0)
+    if hard:
+        for i in range(len(potential)):
+            reached = potential[i] * leak + current[i]
+            reached = reached if reached > lowest else lowest
+            spikes[i] = one if reached >= threshold[i] else zero
+            potential[i] = zero if reached >= threshold[i] else reached
+    else:
+        for i in range(len(potential)):
+            reached = potential[i] * leak + current[i]
+            reached = reached if reached > lowest else lowest
+            fired = one if reached >= threshold[i] else zero
+            spikes[i] = fired
+            potential[i] = reached - fired * threshold[i]
+
+
+def add_to(counts: Array, spikes: Array) -> None:
+    """Count the spikes of one step."""
+    for i in range(len(counts)):
+        counts[i] += spikes[i]
 
 
 def scan_resting(
@@ -176,6 +191,8 @@ def scan_resting(
 def _kernels() -> tuple[Callable[..., None], Callable[..., None]]:
     """Return both scans as compiled code, from the disk where they were compiled before."""
     numba = importlib.import_module("numba")
+    for plain in (one_step, add_to):
+        numba.extending.register_jitable(plain)
     options = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(scan_free), numba.njit(cache=True, **options)(scan_resting)

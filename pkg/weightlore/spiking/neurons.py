@@ -218,7 +218,13 @@ def lif_step(
 
 
 def neuron_step(
-    state: State, current: Tensor, neuron: Neuron, *, constants: Constants, fire: Fire = above
+    state: State,
+    current: Tensor,
+    neuron: Neuron,
+    *,
+    constants: Constants,
+    fire: Fire = above,
+    detach_reset: bool = False,
 ) -> tuple[State, Tensor]:
     """Let neurons of any kind take one step; differentiable where ``fire`` is.
 
@@ -231,7 +237,8 @@ def neuron_step(
         current: I, shape (N, ...).
         neuron: its kind.
         constants: from ``Constants.of``.
-        fire: from potential and threshold to spikes; ``surrogate_gradient`` gives one with a gradient.
+        fire: from potential and threshold to spikes; ``firing(surrogate)`` gives them a gradient.
+        detach_reset: whether the reset is taken as a constant by that gradient.
 
     Returns:
         State after the step, and spikes, zeros and ones, in the shape of the current.
@@ -242,10 +249,12 @@ def neuron_step(
     current = current if resting is None else current.masked_fill(resting, 0.0)
     kept = state.potential if neuron.leak == 1 else state.potential * neuron.leak
     potential = kept + current
-    potential = potential if constants.lowest is None else torch.maximum(potential, constants.lowest)
+    if constants.lowest is not None:
+        potential = torch.where(potential > constants.lowest, potential, constants.lowest)
     spikes = fire(potential, constants.threshold)
     spikes = spikes if resting is None else spikes.masked_fill(resting, 0.0)
-    left = potential - spikes * constants.threshold if neuron.reset == "subtract" else potential * (1 - spikes)
+    told = spikes.detach() if detach_reset else spikes
+    left = potential - told * constants.threshold if neuron.reset == "subtract" else potential * (1 - told)
     return State(left, _waiting(state.wait, spikes, neuron.refractory)), spikes
 
 

@@ -9,7 +9,7 @@ that compute many steps at once are held against this loop, spike for spike.
     emit             what a layer sends on: its spikes, or behind a gate those of the most active neuron of each window
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
@@ -102,7 +102,15 @@ def begin(network: SpikingNetwork, x: Tensor, shapes: list[tuple[Shape, Shape]])
 
 
 def advance(
-    network: SpikingNetwork, before: Moment, entering: Tensor, *, order: Order = "same_step", fire: Fire = above
+    network: SpikingNetwork,
+    before: Moment,
+    entering: Tensor,
+    *,
+    order: Order = "same_step",
+    fire: Fire = above,
+    detach_reset: bool = False,
+    numbers: range | None = None,
+    known: Mapping[int, Mapping[int, Tensor]] | None = None,
 ) -> Moment:
     """Return a network one step later; differentiable where ``fire`` is.
 
@@ -117,19 +125,28 @@ def advance(
         entering: what the input emits in this step, shape (N, ...).
         order: which spikes a layer sees.
         fire: from potential and threshold to spikes.
+        detach_reset: whether a gradient takes resets as constants.
+        numbers: of the layers that move, ``None`` for all.
+        known: currents that are known already, by layer and source, shape (N, ...).
 
     Source: [lu2020binary], spiking simulation and its two orders of update
     """
     states, active = list(before.states), list(before.active)
     emitted, layers = [entering, *before.emitted[1:]], layers_of(network)
     seen = emitted if order == "same_step" else list(emitted)
-    for i, layer in enumerate(layers):
-        current = total(synapse(seen[source]) for source, synapse in network.synapses(i + 1).items())
+    for number in numbers or range(1, len(layers) + 1):
+        i, layer, told = number - 1, layers[number - 1], (known or {}).get(number, {})
+        current = total(
+            told[source] if source in told else synapse(seen[source])
+            for source, synapse in network.synapses(number).items()
+        )
         constants = before.constants[i]
         if layer.neuron is None or constants is None:
             states[i] = State(states[i].potential + current)
             continue
-        states[i], spikes = neuron_step(states[i], current, layer.neuron, constants=constants, fire=fire)
+        states[i], spikes = neuron_step(
+            states[i], current, layer.neuron, constants=constants, fire=fire, detach_reset=detach_reset
+        )
         emitted[i + 1], active[i] = emit(layer, spikes, active[i])
     potential = states[-1].potential if layers[-1].neuron is None else before.potential + emitted[-1]
     return Moment(potential, before.constants, tuple(states), tuple(emitted), tuple(active))

@@ -39,6 +39,7 @@ class Trace:
         spikes: zeros and ones, shape (T, N, ...), of the currents' dtype; overwritten.
         counts: spikes so far, shape (N, ...), of the same dtype; added to. ``None`` where nobody counts.
         potentials: after each step, shape (T, N, ...); overwritten. ``None`` where nobody records.
+        reached: potentials before the reset, shape (T, N, ...); overwritten. ``None`` where nobody learns.
 
     Source: ours
     """
@@ -46,6 +47,7 @@ class Trace:
     spikes: Tensor
     counts: Tensor | None = None
     potentials: Tensor | None = None
+    reached: Tensor | None = None
 
 
 def choose_engine(engine: Engine, updates: int, like: Tensor) -> Literal["torch", "numba"]:
@@ -111,7 +113,8 @@ def scan(
         )
         return
     for t, spikes in enumerate(trace.spikes):
-        _step(currents[t if len(currents) > 1 else 0], state, neuron, constants, spikes)
+        reached = state.potential if trace.reached is None else trace.reached[t]
+        _step(currents[t if len(currents) > 1 else 0], state, neuron, constants, spikes, reached)
         if trace.counts is not None:
             trace.counts.add_(spikes)
         if trace.potentials is not None:
@@ -120,7 +123,7 @@ def scan(
 
 def _served(currents: Tensor, state: State, trace: Trace) -> bool:
     """Whether the compiled engine can read and write all tensors as flat arrays."""
-    if len(trace.spikes) == 0 or state.potential.numel() == 0:
+    if len(trace.spikes) == 0 or state.potential.numel() == 0 or trace.reached is not None:
         return False
     through = [one for one in (currents, trace.spikes, trace.potentials) if one is not None]
     rows = all(len(one) == 1 or one.stride(0) == state.potential.numel() for one in through)
@@ -131,23 +134,23 @@ def _served(currents: Tensor, state: State, trace: Trace) -> bool:
     )
 
 
-def _step(current: Tensor, state: State, neuron: Neuron, constants: Constants, spikes: Tensor) -> None:
-    """As ``neuron_step``, in place."""
+def _step(current: Tensor, state: State, neuron: Neuron, constants: Constants, spikes: Tensor, reached: Tensor) -> None:
+    """As ``neuron_step``, in place; what was reached before the reset may lie where the potential does."""
     v, resting = state.potential, None if state.wait is None else state.wait > 0
     if neuron.leak != 1:
         v.mul_(neuron.leak)
-    v.add_(current if resting is None else current.masked_fill(resting, 0.0))
+    torch.add(v, current if resting is None else current.masked_fill(resting, 0.0), out=reached)
     if constants.lowest is not None:
-        torch.maximum(v, constants.lowest, out=v)
-    torch.ge(v, constants.threshold, out=spikes)
+        torch.maximum(reached, constants.lowest, out=reached)
+    torch.ge(reached, constants.threshold, out=spikes)
     if resting is not None:
         spikes.masked_fill_(resting, 0.0)
     if neuron.reset == "zero":
-        v.masked_fill_(spikes != 0, 0.0)
+        v.copy_(reached).masked_fill_(spikes != 0, 0.0)
     elif constants.unit:
-        v.sub_(spikes)
+        torch.sub(reached, spikes, out=v)
     else:
-        v.addcmul_(spikes, constants.threshold, value=-1)  # a product with 0 or 1 is exact, fused or not
+        torch.addcmul(reached, spikes, constants.threshold, value=-1, out=v)  # 0 or 1 times: exact, fused or not
     if state.wait is not None:
         state.wait.sub_(1).clamp_(min=0).masked_fill_(spikes != 0, neuron.refractory)
 

@@ -8,7 +8,8 @@ may round differently from products of few, so that a potential within rounding 
 side; where currents are exact, as with weights in whole multiples of a power of two, spikes are the same to the last.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Literal, get_args
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from weightlore.errors import ParameterError, require_finite
+from weightlore.spiking.encoding import Encode
 from weightlore.spiking.exits import Exit
 from weightlore.spiking.network import Shape, SpikingNetwork, layer_shapes
 from weightlore.spiking.records import (
@@ -34,10 +36,9 @@ from weightlore.spiking.scan import Engine, choose_engine
 from weightlore.spiking.writing import Writer
 from weightlore.training import in_mode
 
-__all__ = ["Encode", "chunk_sizes", "require_input", "simulate"]
+__all__ = ["chunk_sizes", "require_input", "simulate"]
 
-Encode = Callable[[Tensor, range, torch.Generator | None], Tensor]
-ROOM = 2**23  # bytes of a layer's spikes that are worked on at once: what a processor keeps near
+ROOM = 2**22  # bytes of a layer's spikes that are worked on at once: what a processor keeps near
 EXIT_STEPS = 8  # at most between two looks at who is finished
 
 
@@ -105,7 +106,7 @@ def simulate(
             job = _Job(network, shapes, order, steps, encode, generator, exit, numbers, size, chosen)
             for first in range(0, len(x), rows):
                 job.run(x[first : first + rows], part_of(found, slice(first, first + rows)))
-    require_finite("the potential of the last layer", found.potential)
+    _require_finite("the potential of the last layer", found.potential)
     return found
 
 
@@ -153,7 +154,7 @@ def require_input(network: SpikingNetwork, x: Tensor, steps: int, order: Order) 
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
         came = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise ParameterError(f"the input x must be a floating tensor of shape (N, ...), got {came}")
-    require_finite("the input x", x)
+    _require_finite("the input x", x)
     for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
         if tensor.is_floating_point():
             if tensor.dtype != x.dtype or tensor.device != x.device:
@@ -161,7 +162,7 @@ def require_input(network: SpikingNetwork, x: Tensor, steps: int, order: Order) 
                     f"{name} is {tensor.dtype} on {tensor.device}, but the input is {x.dtype} on {x.device}; "
                     "move one of them with .to(...)"
                 )
-            require_finite(f"{name} of the network", tensor)
+            _require_finite(f"{name} of the network", tensor)
     if isinstance(steps, bool) or not isinstance(steps, int) or not 0 <= steps <= 2**24:
         raise ParameterError(f"steps must be a whole number from 0 to 2**24, got {steps!r}")
     if order not in get_args(Order):
@@ -218,7 +219,7 @@ class _Job:
             raise ParameterError(
                 f"encode must return what enters in {count} steps, shape {(count, *x.shape)} and {x.dtype}, got {came}"
             )
-        require_finite("what encode returns", drawn)
+        _require_finite("what encode returns", drawn)
         return drawn if len(alive) == len(x) else drawn[:, alive]
 
 
@@ -227,3 +228,9 @@ def _images_last(x: Tensor) -> Tensor:
     if x.ndim != 4 or x.dtype != torch.float32:
         return x
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def _require_finite(what: str, tensor: Tensor) -> None:
+    """As ``require_finite``, in one fast pass: a sum is finite only if all its terms are."""
+    if not math.isfinite(float(tensor.detach().sum())):
+        require_finite(what, tensor)
