@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from weightlore.binary import (
     BinaryRecipe,
+    BinaryTraining,
     Converted,
     PlainSign,
     fit_binary,
@@ -33,9 +34,11 @@ from weightlore.binary import (
     to_spiking,
     variant,
 )
+from weightlore.binary.conversion import Maximum
 from weightlore.data import Split, digits, fetch
 from weightlore.networks import mlp, vgg15
 from weightlore.spiking import Neuron, Record, simulate
+from weightlore.spiking.encoding import Encode, poisson
 from weightlore.spiking.neurons import Reset
 from weightlore.training import MakeOptimizer, adam, evaluate, fit, sgd
 
@@ -96,6 +99,7 @@ class Way:
         counts: whether the output is read as a count of its spikes, instead of as a potential.
         start: V_0.
         stages: whether average pooling behind a ReLU gets neurons of its own.
+        maximum: what becomes of max pooling.
     """
 
     percentile: float = 99.9
@@ -104,6 +108,7 @@ class Way:
     counts: bool = False
     start: float = 0.0
     stages: bool = False
+    maximum: Maximum = "gate"
 
 
 OURS = Way()
@@ -172,9 +177,9 @@ def _photographs() -> tuple[Split, Split, Split]:
 def network(study: Study, seed: int, kind: str) -> nn.Module:
     """Return a trained network.
 
-    Kinds: ``"real"``; ``"rounded"``, without training; ``"binary"``, from the real one; ``"scratch"``, from its
-    initial weights; ``"longer"``, likewise with as many epochs as both trainings together; ``"connect"``, from the
-    initial weights by BinaryConnect.
+    Kinds: ``"real"``; ``"rounded"``, without training; ``"binary"``, from the real one, and ``"latent"``, its latent
+    weights; ``"scratch"``, from initial weights; ``"longer"``, likewise with as many epochs as both trainings together;
+    ``"connect"``, from initial weights by BinaryConnect.
     """
     generator, recipe, rule = torch.Generator().manual_seed(seed), study.recipe, None
     model, train = study.make(generator), splits(study)[0]
@@ -187,6 +192,8 @@ def network(study: Study, seed: int, kind: str) -> nn.Module:
     if kind == "rounded":
         return rounded_binary(network(study, seed, "real"))
     if kind == "binary":
+        return BinaryTraining(network(study, seed, "latent")).deployed()
+    if kind == "latent":
         model = copy.deepcopy(network(study, seed, "real"))
     elif kind == "longer":
         epochs = study.epochs + recipe.epochs
@@ -194,7 +201,8 @@ def network(study: Study, seed: int, kind: str) -> nn.Module:
     elif kind == "connect":
         rule = PlainSign()
     generator, path = torch.Generator().manual_seed(1000 + seed), _checkpoint(study, seed, kind)
-    return fit_binary(model, train, generator=generator, recipe=recipe, rule=rule, checkpoint=path).network
+    found = fit_binary(model, train, generator=generator, recipe=recipe, rule=rule, checkpoint=path).network
+    return model if kind == "latent" else found
 
 
 def accuracy(study: Study, seed: int, kind: str) -> float:
@@ -215,7 +223,7 @@ def spiking_form(model: nn.Module, images: Tensor, way: Way) -> Converted:
     """Convert a network; a read-out by counts fires at the percentile of the positive logits."""
     pooling = "stage" if way.stages else "current"
     neuron = Neuron(reset=way.reset, initial=way.start)
-    found = to_spiking(model, images, percentile=way.percentile, neuron=neuron, pooling=pooling)
+    found = to_spiking(model, images, percentile=way.percentile, neuron=neuron, pooling=pooling, maximum=way.maximum)
     if way.counts:
         with torch.no_grad():
             logits = model(images).clamp(min=0).flatten()
@@ -226,10 +234,14 @@ def spiking_form(model: nn.Module, images: Tensor, way: Way) -> Converted:
 
 def run(network: Converted, x: Tensor, steps: int, way: Way, seed: int, record: tuple[int, ...] = ()) -> Record:
     """Let a network spike, driven as its way says."""
-    from weightlore.spiking.encoding import poisson
-
-    encode, generator = (poisson, torch.Generator().manual_seed(seed)) if way.chance else (None, None)
+    encode, generator = (_by_chance(x), torch.Generator().manual_seed(seed)) if way.chance else (None, None)
     return simulate(network, x, steps, encode=encode, generator=generator, record=record)
+
+
+def _by_chance(x: Tensor) -> Encode:
+    """Random spikes whose mean is the input; they are larger than 1 where an input is."""
+    top = max(1.0, float(x.abs().max()))
+    return lambda part, steps, generator: top * poisson(part / top, steps, generator)
 
 
 def right(study: Study, seed: int, kind: str, way: Way = OURS, *, raced: bool = False) -> list[float]:
@@ -271,7 +283,7 @@ def steps_needed(study: Study, seed: int, kind: str, way: Way) -> tuple[int, boo
 def _words(way: Way) -> str:
     told = [f"p={way.percentile:g}", way.reset, "chance" if way.chance else "current"]
     told += ["counts" if way.counts else "potential", f"V_0={way.start:g}"]
-    return " ".join(told + ["stages"] * way.stages)
+    return " ".join(told + ["stages"] * way.stages + ["or"] * (way.maximum == "or"))
 
 
 def _checkpoint(study: Study, seed: int, kind: str) -> Path | None:
