@@ -23,6 +23,9 @@ from weightlore.binary.fading import dropping as dropping
 from weightlore.binary.fading import halving as halving
 from weightlore.binary.folding import fold_norm as fold_norm
 from weightlore.binary.folding import pooled_convolution as pooled_convolution
+from weightlore.binary.hybrid import HybridFit as HybridFit
+from weightlore.binary.hybrid import fine_tune as fine_tune
+from weightlore.binary.hybrid import fine_tune_binary as fine_tune_binary
 from weightlore.binary.normalization import activation_percentile as activation_percentile
 from weightlore.binary.normalization import normalization_factors as normalization_factors
 from weightlore.binary.normalization import normalized as normalized

@@ -27,7 +27,11 @@ from weightlore.crossbar.chips import Chip, manufacture
 from weightlore.crossbar.encodings import Encoded
 from weightlore.crossbar.layers import Geometry, patches
 from weightlore.errors import ParameterError
-from weightlore.spiking import Record, SpikingLayer, SpikingNetwork, simulate
+from weightlore.spiking import Record, SpikingLayer, SpikingNetwork
+from weightlore.spiking.records import require_record
+from weightlore.spiking.reference import step_by_step
+from weightlore.spiking.simulation import require_input
+from weightlore.training import in_mode
 
 __all__ = ["BinaryArray", "BinaryEncoding", "on_crossbar", "spike_on_chip"]
 
@@ -197,8 +201,9 @@ def spike_on_chip(
 
     Source: ours
     """
-    with _drawing(network, generator):
-        return simulate(network, x, steps, order=order, record=record, chunk=1)
+    require_input(network, x, steps, order)
+    with _drawing(network, generator), in_mode(network, training=False):
+        return step_by_step(network, x, steps, order=order, record=require_record(network, record))
 
 
 @contextmanager
