@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from benchmarks import (
+    binary_packed,
     binary_step,
     bitslice_step,
     closed_form,
@@ -31,6 +32,7 @@ WORKLOADS = {
     "crossbar": crossbar.races,
     "converter_sweep": converter_sweep.races,
     "binary_step": binary_step.races,
+    "binary_packed": binary_packed.races,
     "spiking_inference": spiking_inference.races,
 }
 

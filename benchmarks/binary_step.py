@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.race import Race
+from benchmarks.spiking_peers import versions
 from weightlore.binary import BinaryTraining, ScaledSign, project_
 from weightlore.data import Split
 from weightlore.training import Step, cross_entropy
@@ -82,7 +83,7 @@ def _race(name: str, what: str, model: nn.Sequential, batch: Split) -> Race:
     marked = {one: _marked(run, one == "plain") for one, run in stepped.items()}
     return Race(
         name=name,
-        what=f"{what}, float32, with Adam",
+        what=f"{what}, float32, with Adam{versions(one for one in stepped if one == 'brevitas')}",
         contestants=marked,
         candidate="BinaryTraining",
         reference="by autograd",

@@ -61,7 +61,7 @@ def _race(setting: Setting, engine: str, peers: dict[str, spiking_peers.Peer]) -
         targets["T forwards"] = round(setting.forwards, 2)
     return Race(
         name=f"{setting.name}, {engine}",
-        what=f"{setting.what}, float32",
+        what=f"{setting.what}, float32{spiking_peers.versions(peers)}",
         contestants=contestants,
         candidate=engine,
         reference="T forwards",

@@ -11,8 +11,9 @@ The packages do not agree on what a spike leaves behind, so each is held against
                   current that then falls short is not followed by a spike: snntorch
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 
 import torch
@@ -188,6 +189,11 @@ PEERS: dict[str, Peer] = {
     "spikingjelly": (spikingjelly, subtracted),
     "sinabs": (sinabs, subtracted),
 }
+
+
+def versions(peers: Iterable[str]) -> str:
+    """The peers with their versions, for what a race says."""
+    return "".join(f"; {name} {version(name)}" for name in peers)
 
 
 def installed() -> dict[str, Peer]:
