@@ -18,6 +18,13 @@ from weightlore.spiking.neurons import Neuron as Neuron
 from weightlore.spiking.neurons import if_step as if_step
 from weightlore.spiking.neurons import leak_for as leak_for
 from weightlore.spiking.neurons import lif_step as lif_step
+from weightlore.spiking.operations import Cost as Cost
+from weightlore.spiking.operations import Energy as Energy
+from weightlore.spiking.operations import Operations as Operations
+from weightlore.spiking.operations import break_even as break_even
+from weightlore.spiking.operations import energy as energy
+from weightlore.spiking.operations import fan_out as fan_out
+from weightlore.spiking.operations import operations as operations
 from weightlore.spiking.records import Record as Record
 from weightlore.spiking.reference import step_by_step as step_by_step
 from weightlore.spiking.simulation import simulate as simulate

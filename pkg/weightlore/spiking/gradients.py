@@ -74,33 +74,32 @@ class _Scan(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         spikes, reached = ctx.saved_tensors
         neuron, resting = ctx.neuron, _resting(spikes, ctx.neuron.refractory)
-        slope = ctx.learning.surrogate(reached - ctx.constants.threshold)
-        slope = slope if resting is None else slope.masked_fill(resting, 0.0)
-        kept = _kept(spikes, reached, slope, ctx)
-        given = slope * gradients[0]
-        if ctx.constants.lowest is not None:
-            free = reached > ctx.constants.lowest  # a potential held up by its bound does not move with its current
-            given, kept = given.mul_(free), kept.mul_(free)
-        found = _backward_scan(given, kept, neuron.leak)
-        found = found if resting is None else found.masked_fill(resting, 0.0)
-        return found.sum(0, keepdim=True) if ctx.same and len(found) > 1 else found, None, None, None
+        found = torch.zeros_like(reached[:1]) if ctx.same else torch.empty_like(reached)
+        carried = torch.zeros_like(reached[0])  # dV_t
+        for t in range(len(spikes) - 1, -1, -1):  # step by step, since what is small stays near the processor
+            slope = ctx.learning.surrogate(reached[t] - ctx.constants.threshold)
+            slope = slope if resting is None else slope.masked_fill(resting[t], 0.0)
+            moved = _before_reset(ctx, gradients[0][t], carried, slope, spikes[t], reached[t])
+            if ctx.constants.lowest is not None:  # held up by its bound, a potential does not move with its current
+                moved = moved.masked_fill_(reached[t] <= ctx.constants.lowest, 0.0)
+            current = moved if resting is None else moved.masked_fill(resting[t], 0.0)
+            if ctx.same:
+                found[0].add_(current)
+            else:
+                found[t] = current
+            carried = moved if neuron.leak == 1 else moved.mul_(neuron.leak)
+        return found, None, None, None
 
 
-def _kept(spikes: Tensor, reached: Tensor, slope: Tensor, ctx: Any) -> Tensor:
-    """How much the potential after the reset moves with the one before, dV/du."""
+def _before_reset(ctx: Any, given: Tensor, carried: Tensor, slope: Tensor, spikes: Tensor, reached: Tensor) -> Tensor:
+    """Return du_t from ds_t (given) and dV_t (carried)."""
     if ctx.neuron.reset == "zero":
-        kept = 1 - spikes
-        return kept if ctx.learning.detach_reset else kept.addcmul_(reached, slope, value=-1)
+        kept = carried.addcmul(carried, spikes, value=-1)
+        return kept.addcmul_(slope, given if ctx.learning.detach_reset else given.addcmul(reached, carried, value=-1))
     if ctx.learning.detach_reset:
-        return torch.ones_like(slope)
-    return (slope if ctx.constants.unit else slope * ctx.constants.threshold).neg().add_(1)
-
-
-def _backward_scan(given: Tensor, kept: Tensor, leak: float) -> Tensor:
-    """Return du_t = given_t + kept_t leak du_{t+1}, in place of what was given."""
-    for t in range(len(given) - 2, -1, -1):
-        given[t].addcmul_(kept[t], given[t + 1], value=leak)
-    return given
+        return carried.addcmul(slope, given)
+    lost = given - carried if ctx.constants.unit else given.addcmul(carried, ctx.constants.threshold, value=-1)
+    return carried.addcmul(slope, lost)
 
 
 def _resting(spikes: Tensor, refractory: int) -> Tensor | None:

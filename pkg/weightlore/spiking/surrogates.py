@@ -71,7 +71,7 @@ def sigmoid(slope: float = 4.0) -> Surrogate:
 
     def derivative(x: Tensor) -> Tensor:
         s = x.mul(slope).sigmoid_()
-        return (1 - s).mul_(s).mul_(slope)
+        return s.addcmul(s, s, value=-1).mul_(slope)
 
     return derivative
 
