@@ -1,4 +1,4 @@
-"""Stages: what a model computes, cut at its non-linearities; and the design that asks for less."""
+"""Stages: what a model computes, cut at its non-linearities."""
 
 import copy
 
@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from weightlore.binary import ClipFloorShift, design_violations, require_design, staged
-from weightlore.binary.currents import Scaled, Shifted, rescaled
+from weightlore.binary import ClipFloorShift, staged
 from weightlore.binary.stages import Stage, Staged
 from weightlore.data import digits
 from weightlore.errors import ParameterError
@@ -126,31 +125,6 @@ def test_property_stages_of_stages_are_a_copy():
     assert again is not once
 
 
-def test_property_rescaled_maps():
-    layer = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2), Shifted(torch.tensor([1.0, 2.0]))).double()
-    x = images()[:, 0, 0, :4]
-    zero = torch.zeros_like(x)
-    linear, constant = layer(x) - layer(zero), layer(zero)
-    found = rescaled(layer, 3.0, bias=0.5)
-    torch.testing.assert_close(found(zero), _constant(layer, 3.0, 0.5), rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(found(x) - found(zero), 3.0 * linear, rtol=1e-12, atol=1e-12)
-    assert torch.equal(layer(zero), constant)
-    assert isinstance(rescaled(nn.Identity(), 2.0, bias=1.0), Scaled)
-    assert isinstance(rescaled(nn.Identity(), 1.0, bias=1.0), nn.Identity)
-    assert torch.equal(rescaled(nn.AvgPool2d(2), 2.0, bias=1.0)(images()), nn.AvgPool2d(2)(2 * images()))
-
-
-def _constant(layer, factor, bias):
-    first, second, shift = layer
-    return (
-        (first.bias * bias) @ second.weight.T
-        + second.bias * bias
-        + shift.amount * bias
-        + 0 * factor
-        + torch.zeros(5, 2)
-    )
-
-
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -193,44 +167,6 @@ def test_error_stages_that_are_no_network():
         Staged([Stage("a", {0: layer}, nn.ReLU())])
     with pytest.raises(ParameterError, match="must end in a readout"):
         Staged([Stage("a", {0: layer}, None), Stage("b", {1: layer}, None)])
-    with pytest.raises(ParameterError, match="factor multiplies weights and must be a finite number, got inf"):
-        rescaled(layer, float("inf"), bias=1.0)
-
-
-def test_property_the_design_is_kept_by_networks_made_for_it():
-    assert design_violations(healthy("biasless")) == ()
-    assert design_violations(vgg15(generator=seeded(), width=2)) == ()
-    require_design(healthy("biasless"))
-
-
-def test_property_every_violation_is_listed():
-    rules = [str(v) for v in design_violations(healthy("cnn"))]
-    assert [r.partition(":")[0] for r in rules] == [
-        "layers.0",
-        "entries.1",
-        "layers.1",
-        "entries.2",
-        "layers.2",
-        "readout",
-    ]
-    assert "constant current" in rules[0]
-    assert "stands after it" in rules[1]
-    layers = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.Tanh(), nn.Dropout(0.5), nn.Linear(4, 2)]
-    found = design_violations(nn.Sequential(*layers))
-    assert [v.layer for v in found] == ["0", "1", "2", "3", "4", "5"]
-    assert [v.fatal for v in found] == [False, False, False, True, False, False]
-    assert design_violations(nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Dropout(0.2))) == ()
-    residual = design_violations(resnet20(generator=seeded(), width=2))
-    assert sum("shortcut" in str(v) and "no shortcut" in v.rule for v in residual) == 9
-    assert sum("batch normalization" in v.rule for v in residual) == 21
-    assert residual[-1].layer == "readout"
-
-
-def test_error_the_design_names_everything():
-    with pytest.raises(ParameterError, match=r"in 6 places(?s:.*)layers.0(?s:.*)readout"):
-        require_design(healthy("cnn"))
-    with pytest.raises(ParameterError, match=r"an nn\.Sequential can be made to spike"):
-        design_violations(nn.ReLU())
 
 
 def test_limit_a_chain_that_does_more_is_still_cut_where_its_parts_say_so():

@@ -9,7 +9,6 @@ from torch import nn
 
 from weightlore.binary import (
     ClipFloorShift,
-    activation_percentile,
     normalization_factors,
     normalized,
     staged,
@@ -24,37 +23,6 @@ TRAIN = digits("train")
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-def rectified(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(*shape, generator=seeded(seed), dtype=dtype).clamp(min=0)
-
-
-@pytest.mark.parametrize("percentile", [0.5, 40.0, 55.0, 90.0, 99.7, 99.9, 100.0])
-@pytest.mark.parametrize("shape", [(1,), (2,), (17, 5), (300, 7, 3)])
-def test_oracle_percentile_of_numpy(percentile, shape):
-    values = rectified(*shape)
-    found = activation_percentile(values, percentile)
-    assert float(found) == pytest.approx(float(np.percentile(values.numpy(), percentile)), rel=1e-12, abs=1e-15)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_oracle_percentile_of_torch(dtype):
-    values = rectified(4001, dtype=dtype)
-    found = activation_percentile(values, 99.0)
-    assert found.dtype == dtype
-    torch.testing.assert_close(found, torch.quantile(values, 0.99))
-
-
-def test_limit_more_activations_than_torch_quantile_takes():
-    count = 2**24 + 5
-    values = torch.zeros(count)
-    values[torch.arange(0, count, 3)] = torch.arange(len(range(0, count, 3)), dtype=torch.float32)
-    with pytest.raises(RuntimeError, match="too large"):
-        torch.quantile(values, 0.999)
-    for percentile in (99.9, 70.0):
-        expected = np.percentile(values.numpy(), percentile, method="linear")
-        assert float(activation_percentile(values, percentile)) == pytest.approx(float(expected), rel=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 256, 5000])
@@ -181,9 +149,6 @@ def test_error_percentiles_outside_of_their_range(percentile):
 
 
 def test_error_activations_that_no_rate_can_follow():
-    for bad in (-1.0, float("nan"), float("inf")):
-        with pytest.raises(ParameterError, match="finite and not negative, but 1 of 3 are not"):
-            activation_percentile(torch.tensor([0.5, bad, 1.0]))
     with pytest.raises(ParameterError, match="activations of '1' must be finite and not negative"):
         normalization_factors(two_layers(float("nan")), TRAIN.x[:5])
     model = two_layers()
@@ -193,8 +158,6 @@ def test_error_activations_that_no_rate_can_follow():
         normalization_factors(model, TRAIN.x[:5])
     with pytest.raises(ParameterError, match="the weights before '2' must be finite"):
         normalized(staged(model), torch.ones(1))
-    with pytest.raises(ParameterError, match="got an empty tensor"):
-        activation_percentile(torch.zeros(0))
 
     class Shifted(nn.ReLU):
         def forward(self, x):

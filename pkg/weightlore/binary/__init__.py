@@ -5,10 +5,10 @@ The names of the sub-package, one line each.
 
 from weightlore.binary.activations import BinaryActivation as BinaryActivation
 from weightlore.binary.activations import binary_activation as binary_activation
+from weightlore.binary.arrays import BinaryArray as BinaryArray
 from weightlore.binary.calibration import with_calibrated_potentials as with_calibrated_potentials
 from weightlore.binary.calibration import with_initial_potential as with_initial_potential
 from weightlore.binary.calibration import with_shifted_current as with_shifted_current
-from weightlore.binary.chip import BinaryArray as BinaryArray
 from weightlore.binary.chip import on_crossbar as on_crossbar
 from weightlore.binary.chip import spike_on_chip as spike_on_chip
 from weightlore.binary.constraints import Violation as Violation
@@ -26,7 +26,6 @@ from weightlore.binary.folding import pooled_convolution as pooled_convolution
 from weightlore.binary.hybrid import HybridFit as HybridFit
 from weightlore.binary.hybrid import fine_tune as fine_tune
 from weightlore.binary.hybrid import fine_tune_binary as fine_tune_binary
-from weightlore.binary.normalization import activation_percentile as activation_percentile
 from weightlore.binary.normalization import normalization_factors as normalization_factors
 from weightlore.binary.normalization import normalized as normalized
 from weightlore.binary.offsets import simulate_corrected as simulate_corrected
@@ -36,6 +35,7 @@ from weightlore.binary.packed import load_packed as load_packed
 from weightlore.binary.packed import pack as pack
 from weightlore.binary.packed import packed_size as packed_size
 from weightlore.binary.packed import save_packed as save_packed
+from weightlore.binary.percentiles import activation_percentile as activation_percentile
 from weightlore.binary.popcount import sign_product as sign_product
 from weightlore.binary.popcount import spike_product as spike_product
 from weightlore.binary.qcfs import SteppedFit as SteppedFit

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from weightlore.binary.cutting import AVERAGES, NORMS, RECTIFIERS, SHAPES, SILENT, WEIGHTED, named_parts, unknown
+from weightlore.binary.parts import AVERAGES, NORMS, RECTIFIERS, SHAPES, SILENT, WEIGHTED, named_parts, unknown
 from weightlore.errors import ParameterError
 from weightlore.networks.residual import Residual
 

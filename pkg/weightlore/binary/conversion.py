@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.binary.currents import parts_of, sequence
-from weightlore.binary.cutting import AVERAGES, staged
+from weightlore.binary.cutting import staged
 from weightlore.binary.normalization import normalization_factors, normalized, require_factors
+from weightlore.binary.parts import AVERAGES
 from weightlore.binary.rectifiers import ClipFloorShift
 from weightlore.binary.stages import Stage, Staged
 from weightlore.data import Split

@@ -1,34 +1,33 @@
 """Cut a trained network at its non-linearities.
 
     staged(model)    the stages of a Chain, a Residual or an nn.Sequential, batch normalization folded, dropout gone
-    RECTIFIERS       the non-linearities whose value a firing rate can follow
 
 What cannot spike is an error that names the layer and says what to do instead.
 """
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from torch import nn
 
 from weightlore.binary.currents import parts_of, sequence
 from weightlore.binary.folding import fold_norm, pair
-from weightlore.binary.rectifiers import ClipFloorShift
+from weightlore.binary.parts import (
+    AVERAGES,
+    NORMS,
+    RECTIFIERS,
+    SHAPES,
+    SILENT,
+    WEIGHTED,
+    Named,
+    named_parts,
+    unknown,
+)
 from weightlore.binary.stages import Stage, Staged
 from weightlore.errors import ParameterError
-from weightlore.networks import Chain
 from weightlore.networks.residual import Block, Residual
 
-__all__ = ["AVERAGES", "RECTIFIERS", "named_parts", "staged"]
-
-RECTIFIERS = (nn.ReLU, ClipFloorShift)
-AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-WEIGHTED = (nn.Linear, nn.Conv2d)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-SHAPES = (nn.Flatten, nn.Unflatten)
-SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
-
-Named = tuple[str, nn.Module]
+__all__ = ["staged"]
 
 
 def staged(model: nn.Module) -> Staged:
@@ -53,57 +52,6 @@ def staged(model: nn.Module) -> Staged:
     if isinstance(model, Residual):
         return Staged(_residual(model)).eval()
     return Staged(_Cut().through(named_parts(model))).eval()
-
-
-def named_parts(model: nn.Module) -> Iterator[Named]:
-    """Go through what a chain of layers does to its input, with the names that the layers have in it.
-
-    Args:
-        model: a ``Chain`` or an ``nn.Sequential``.
-
-    Raises:
-        ParameterError: if it is neither.
-
-    Source: ours
-    """
-    if isinstance(model, Chain):
-        yield from _chain(model)
-    elif isinstance(model, nn.Sequential):
-        yield from (part for name, module in _children(model) for part in _flat(name, module))
-    else:
-        raise ParameterError(
-            f"a Chain, a Residual or an nn.Sequential can be made to spike, got a {type(model).__name__}; "
-            "write the model as a sequence of layers"
-        )
-
-
-def _chain(model: Chain) -> Iterator[Named]:
-    yield "input", nn.Flatten()
-    if len(model.inputs) > 1:
-        yield "input", nn.Unflatten(1, model.inputs)
-    for l in range(model.num_layers):  # noqa: E741
-        yield from _flat(f"entries.{l}", model.entries[l])
-        if model.flattens[l]:
-            yield f"layers.{l}", nn.Flatten()
-        yield from _flat(f"layers.{l}", model.layers[l])
-        yield from _flat(f"norms.{l}", model.norms[l])
-        yield from _flat(f"pools.{l}", model.pools[l])
-        yield from _flat(f"nonlinear.{l}", model.nonlinear[l])
-    yield "readout", nn.Flatten()
-    yield from _flat("readout", model.readout)
-
-
-def _flat(name: str, module: nn.Module) -> Iterator[Named]:
-    if not isinstance(module, nn.Sequential):
-        yield name, module
-        return
-    for local, child in _children(module):
-        yield from _flat(f"{name}.{local}", child)
-
-
-def _children(module: nn.Sequential) -> Iterator[Named]:
-    """All of them, where ``named_children`` leaves out a module that stands at two places."""
-    return ((name, child) for name, child in module._modules.items() if child is not None)
 
 
 class _Cut:
@@ -199,24 +147,6 @@ class _Cut:
                 f"between a maximum over windows and {after} there is no ReLU, so that no spikes could be compared; "
                 "put the maximum directly before or behind a ReLU"
             )
-
-
-def unknown(name: str, module: nn.Module) -> ParameterError:
-    """Return the error for a layer that has no spiking form, with the remedy for its kind.
-
-    Args:
-        name: of the layer.
-        module: the layer.
-
-    Source: ours
-    """
-    kind = type(module).__name__
-    advice = "train the network without it"
-    if "Norm" in kind:
-        advice = "it depends on the example and is no fixed map: train without it, or with batch normalization"
-    elif not any(True for _ in module.parameters()):
-        advice = "a firing rate follows a ReLU only: train with nn.ReLU"
-    return ParameterError(f"layer {name!r} is a {kind}, which has no spiking form here; {advice}")
 
 
 def _keeps_constants(module: nn.Module) -> bool:
