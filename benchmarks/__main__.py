@@ -14,6 +14,7 @@ from benchmarks import (
     race,
     resistant_step,
     spiking_inference,
+    spiking_training,
     tables,
     trials_cnn,
     trials_layer,
@@ -34,6 +35,7 @@ WORKLOADS = {
     "binary_step": binary_step.races,
     "binary_packed": binary_packed.races,
     "spiking_inference": spiking_inference.races,
+    "spiking_training": spiking_training.races,
 }
 
 

@@ -19,6 +19,7 @@ from benchmarks.race import Race
 from benchmarks.spiking_peers import Case, fires, subtracted
 from weightlore.spiking import SpikingLayer, SpikingNetwork, simulate
 from weightlore.spiking.compiled import available
+from weightlore.spiking.scan import Engine
 
 Found = tuple[Tensor, Tensor]
 
@@ -41,15 +42,15 @@ def races() -> list[Race]:
     mlp = Setting("mlp", "784-512-10, 128 inputs, T = 100", spiking_peers.mlp(100), 100, False, 9.0, 1 / 0.15)
     what = "four convolutions of 64 and 128 channels on 32 images 32x32, T = 64"
     convolution = Setting("convolution", what, spiking_peers.convolution(64), 4, True, 1.0, None)
-    engines = ["torch", "numba"] if available() else ["torch"]
-    return [_race(setting, engine, peers) for setting in (mlp, convolution) for engine in engines]
+    engines: list[Engine] = ["torch", "numba"] if available() else ["torch"]
+    return [*(_race(mlp, [engine], peers) for engine in engines), _race(convolution, engines, peers)]
 
 
-def _race(setting: Setting, engine: str, peers: dict[str, spiking_peers.Peer]) -> Race:
-    case = setting.case
+def _race(setting: Setting, engines: list[Engine], peers: dict[str, spiking_peers.Peer]) -> Race:
+    case, first = setting.case, engines[0]
     soft = spiking_peers.counted(case, subtracted)
     contestants: dict[str, Callable[[], Found | None]] = {
-        engine: _beside(_ours(case, engine), soft),
+        **{engine: _beside(_ours(case, engine), soft) for engine in engines},
         "by hand": _beside(by_hand(case, setting.chunk, setting.channels_last), soft),
         "T forwards": partial(_forwards, case),
     }
@@ -60,10 +61,10 @@ def _race(setting: Setting, engine: str, peers: dict[str, spiking_peers.Peer]) -
     if setting.forwards is not None:
         targets["T forwards"] = round(setting.forwards, 2)
     return Race(
-        name=f"{setting.name}, {engine}",
+        name=f"{setting.name}, {first}",
         what=f"{setting.what}, float32{spiking_peers.versions(peers)}",
         contestants=contestants,
-        candidate=engine,
+        candidate=first,
         reference="T forwards",
         tolerance=0.005,
         compared=agreeing,
@@ -95,7 +96,7 @@ def spiking(case: Case) -> SpikingNetwork:
     return SpikingNetwork(layers)
 
 
-def _ours(case: Case, engine: str) -> Callable[[], Tensor]:
+def _ours(case: Case, engine: Engine) -> Callable[[], Tensor]:
     network = spiking(case)
     return lambda: simulate(network, case.x, case.steps, engine=engine).spike_counts[-1].float()
 
