@@ -53,9 +53,9 @@ def row(study: Study, kind: str, name: str) -> Claim:
         study,
         f"A spiking network with {KINDS[kind]} takes less energy for its arithmetic {place} than one forward pass.",
         "additions of 0.9 pJ for each weight that a spike meets and for the constant current, first layer multiplied "
-        "once, 4.6 pJ a multiplication with its addition; exit by potential, level and fixed steps chosen on validation "
-        f"images to lose at most half a point; first {study.raced} test images; energy of the forward pass over that of "
-        "the spikes; wanted above 1",
+        "once, 4.6 pJ a multiplication with its addition; exit by potential, level and fixed steps chosen on "
+        f"validation images to lose at most half a point; first {study.raced} test images; energy of the forward pass "
+        "over that of the spikes; wanted above 1",
         partial(ratio, study, kind, name),
         unit="factor",
         verdict=beyond(1.0),
