@@ -15,6 +15,7 @@ from weightlore.spiking import (
     SpikingLayer,
     SpikingNetwork,
     arctan,
+    compiled,
     fast_sigmoid,
     rectangle,
     sigmoid,
@@ -89,6 +90,20 @@ def test_oracle_the_backward_scan_is_autograd_of_the_loop(name, kind, detach):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
         assert steps == 1 or spikes.any()
         assert expected.any()
+
+
+@pytest.mark.skipif(not compiled.available(), reason="numba is absent")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", NEURONS)
+def test_oracle_the_compiled_engine_learns_the_same(name, dtype):
+    currents, weights = normal(15, 3, 4, dtype=dtype) * 0.6 + 0.25, normal(15, 3, 4, seed=9, dtype=dtype)
+    found, expected = (
+        gradient(spikes_of, currents, weights, 15, NEURONS[name], Learning(sigmoid(), engine=engine))
+        for engine in ("numba", "torch")
+    )
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    assert found[1].dtype == dtype
 
 
 @pytest.mark.parametrize("name", SURROGATES)

@@ -63,6 +63,7 @@ def compiled_scan(
     spikes: Tensor,
     counts: Tensor | None,
     potentials: Tensor | None,
+    reached: Tensor | None,
 ) -> None:
     """Let a layer's neurons take T steps; arguments and result as ``scan.scan``.
 
@@ -77,7 +78,7 @@ def compiled_scan(
         v,
         _flat(spikes, 1),
         v[:0] if counts is None else _flat(counts),
-        v.reshape(1, -1)[:0] if potentials is None else _flat(potentials, 1),
+        *(v.reshape(1, -1)[:0] if room is None else _flat(room, 1) for room in (potentials, reached)),
         threshold,
     )
     free, resting = _kernels()
@@ -93,6 +94,7 @@ def scan_free(
     spikes: Array,
     counts: Array,
     potentials: Array,
+    reached: Array,
     threshold: Array,
     leak: float,
     lowest: float,
@@ -106,6 +108,7 @@ def scan_free(
         spikes: shape (T, N D); overwritten.
         counts: shape (N D,), added to, or (0,).
         potentials: shape (T, N D), overwritten, or (0, N D).
+        reached: before each reset, likewise.
         threshold: shape (1,), or (D,) for each neuron of an example.
         leak: share that is kept.
         lowest: bound of the potential.
@@ -113,6 +116,7 @@ def scan_free(
     """
     size = len(threshold) if len(threshold) > 1 else len(potential)
     same = np.full(min(BLOCK, size), threshold[0], threshold.dtype)
+    apart = np.empty_like(same)  # overlapping arrays would keep the compiler from vector code
     for first in range(0, len(potential), max(size, 1)):
         for begin in range(first, first + size, BLOCK):
             end = min(begin + BLOCK, first + size)
@@ -121,7 +125,8 @@ def scan_free(
                 least = threshold[begin - first : end - first]
             for t in range(len(spikes)):
                 current = currents[t if len(currents) > 1 else 0, begin:end]
-                one_step(current, potential[begin:end], spikes[t, begin:end], least, leak, lowest, hard)
+                before = reached[t, begin:end] if len(reached) > 0 else apart[: end - begin]
+                one_step(current, potential[begin:end], before, spikes[t, begin:end], least, leak, lowest, hard)
                 if len(counts) > 0:
                     add_to(counts[begin:end], spikes[t, begin:end])
                 if len(potentials) > 0:
@@ -129,23 +134,32 @@ def scan_free(
 
 
 def one_step(
-    current: Array, potential: Array, spikes: Array, threshold: Array, leak: float, lowest: float, hard: bool
+    current: Array,
+    potential: Array,
+    reached: Array,
+    spikes: Array,
+    threshold: Array,
+    leak: float,
+    lowest: float,
+    hard: bool,
 ) -> None:
     """Let a block of neurons take one step; a function of its own, so that the compiler makes vector code of it."""
     one, zero = threshold.dtype.type(1), threshold.dtype.type(0)
     if hard:
         for i in range(len(potential)):
-            reached = potential[i] * leak + current[i]
-            reached = reached if reached > lowest else lowest
-            spikes[i] = one if reached >= threshold[i] else zero
-            potential[i] = zero if reached >= threshold[i] else reached
+            before = potential[i] * leak + current[i]
+            before = before if before > lowest else lowest
+            reached[i] = before
+            spikes[i] = one if before >= threshold[i] else zero
+            potential[i] = zero if before >= threshold[i] else before
     else:
         for i in range(len(potential)):
-            reached = potential[i] * leak + current[i]
-            reached = reached if reached > lowest else lowest
-            fired = one if reached >= threshold[i] else zero
+            before = potential[i] * leak + current[i]
+            before = before if before > lowest else lowest
+            reached[i] = before
+            fired = one if before >= threshold[i] else zero
             spikes[i] = fired
-            potential[i] = reached - fired * threshold[i]
+            potential[i] = before - fired * threshold[i]
 
 
 def add_to(counts: Array, spikes: Array) -> None:
@@ -160,6 +174,7 @@ def scan_resting(
     spikes: Array,
     counts: Array,
     potentials: Array,
+    reached: Array,
     threshold: Array,
     leak: float,
     lowest: float,
@@ -174,6 +189,8 @@ def scan_resting(
         for t in range(len(spikes)):
             current = currents[t if len(currents) > 1 else 0, i] if rest == 0 else zero
             v = max(v * leak + current, lowest)
+            if len(reached) > 0:
+                reached[t, i] = v
             fired = one if v >= h and rest == 0 else zero
             if fired > 0:
                 v, rest = zero if hard else v - h, refractory

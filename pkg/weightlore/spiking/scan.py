@@ -110,6 +110,7 @@ def scan(
             spikes=trace.spikes,
             counts=trace.counts,
             potentials=trace.potentials,
+            reached=trace.reached,
         )
         return
     for t, spikes in enumerate(trace.spikes):
@@ -123,9 +124,9 @@ def scan(
 
 def _served(currents: Tensor, state: State, trace: Trace) -> bool:
     """Whether the compiled engine can read and write all tensors as flat arrays."""
-    if len(trace.spikes) == 0 or state.potential.numel() == 0 or trace.reached is not None:
+    if len(trace.spikes) == 0 or state.potential.numel() == 0:
         return False
-    through = [one for one in (currents, trace.spikes, trace.potentials) if one is not None]
+    through = [one for one in (currents, trace.spikes, trace.potentials, trace.reached) if one is not None]
     rows = all(len(one) == 1 or one.stride(0) == state.potential.numel() for one in through)
     return rows and compiled.serves(
         state.potential,
