@@ -180,6 +180,11 @@ def test_property_neither_blocks_nor_batch_mates_change_anything(kind, monkeypat
     rows, size = simulation.chunk_sizes(layer_shapes(network, x), x, 15)
     assert rows < 7 or size < 15
     assert_same(simulate(network, x, 15, record=(1, 2)), whole)
+    level = evidence(whole.potential).median().item()
+    parts = simulate(network, x, 15, record=(1, 2), exit=Exit("potential", level))
+    monkeypatch.undo()
+    assert_same(parts, simulate(network, x, 15, record=(1, 2), exit=Exit("potential", level)))
+    assert parts.steps.unique().numel() > 1
     alone = simulate(network, x[3:4], 15, record=(1, 2))
     assert torch.equal(alone.potential[:, 0], whole.potential[:, 3])
     assert torch.equal(alone.spikes[1][:, 0], whole.spikes[1][:, 3])

@@ -214,10 +214,12 @@ class RunningNetwork:
         """What a source that is known for the whole chunk sends to a layer; constant current is computed once."""
         if source == 0 and self.constant:
             if number not in self.cached:
-                self.cached[number] = over_time(synapse, entering)
+                self.cached[number] = _channels_last(over_time(synapse, entering))
             return self.cached[number]
-        emitted = entering if source == 0 else _emitted(self.layers[source - 1])
-        if source > 0 and self.order == "synchronous":
+        if source == 0:
+            return _channels_last(over_time(synapse, entering))
+        emitted = _emitted(self.layers[source - 1])
+        if self.order == "synchronous":
             emitted = torch.cat([self.last[source][None], emitted[:-1]])
         return over_time(synapse, emitted)
 
@@ -271,6 +273,13 @@ def rows_of(tensor: Tensor, rows: Tensor) -> Tensor:
     found = tensor[rows]
     last = tensor.ndim == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
     return found.contiguous(memory_format=torch.channels_last) if last else found
+
+
+def _channels_last(currents: Tensor) -> Tensor:
+    """Images in float32 with their channels last in memory: all later layers follow, and convolutions are faster."""
+    if currents.ndim != 5 or currents.dtype != torch.float32:
+        return currents
+    return currents.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, currents.shape[:2])
 
 
 def _emitted(layer: RunningLayer) -> Tensor:

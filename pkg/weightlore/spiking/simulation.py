@@ -186,7 +186,6 @@ class _Job:
 
     def run(self, x: Tensor, found: Record) -> None:
         """Simulate a block of examples and write into its part of the record."""
-        x = _images_last(x)
         running = RunningNetwork(
             self.network,
             x,
@@ -221,13 +220,6 @@ class _Job:
             )
         _require_finite("what encode returns", drawn)
         return drawn if len(alive) == len(x) else drawn[:, alive]
-
-
-def _images_last(x: Tensor) -> Tensor:
-    """Images in float32 with their channels last in memory, which convolutions on a processor prefer."""
-    if x.ndim != 4 or x.dtype != torch.float32:
-        return x
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _require_finite(what: str, tensor: Tensor) -> None:
