@@ -26,8 +26,9 @@ from weightlore.spiking import (
 )
 from weightlore.spiking.gradients import Learning, spikes_of
 from weightlore.spiking.network import layer_shapes
-from weightlore.spiking.neurons import Constants, neuron_step
+from weightlore.spiking.neurons import Constants
 from weightlore.spiking.reference import advance, begin
+from weightlore.spiking.stepping import neuron_step
 from weightlore.spiking.surrogates import firing
 from weightlore.training import adam, evaluate, fit
 

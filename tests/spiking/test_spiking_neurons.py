@@ -7,7 +7,8 @@ import torch
 
 from weightlore.errors import ParameterError
 from weightlore.spiking import Neuron, if_step, leak_for, lif_step
-from weightlore.spiking.neurons import Constants, neuron_step
+from weightlore.spiking.neurons import Constants
+from weightlore.spiking.stepping import neuron_step
 
 ALL_Z = torch.linspace(-0.5, 1.5, 257, dtype=torch.float64)  # multiples of 1/128: sums are exact
 

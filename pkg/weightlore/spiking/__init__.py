@@ -15,9 +15,6 @@ from weightlore.spiking.levels import choose_level as choose_level
 from weightlore.spiking.network import SpikingLayer as SpikingLayer
 from weightlore.spiking.network import SpikingNetwork as SpikingNetwork
 from weightlore.spiking.neurons import Neuron as Neuron
-from weightlore.spiking.neurons import if_step as if_step
-from weightlore.spiking.neurons import leak_for as leak_for
-from weightlore.spiking.neurons import lif_step as lif_step
 from weightlore.spiking.operations import Cost as Cost
 from weightlore.spiking.operations import Energy as Energy
 from weightlore.spiking.operations import Operations as Operations
@@ -28,6 +25,9 @@ from weightlore.spiking.operations import operations as operations
 from weightlore.spiking.records import Record as Record
 from weightlore.spiking.reference import step_by_step as step_by_step
 from weightlore.spiking.simulation import simulate as simulate
+from weightlore.spiking.stepping import if_step as if_step
+from weightlore.spiking.stepping import leak_for as leak_for
+from weightlore.spiking.stepping import lif_step as lif_step
 from weightlore.spiking.surrogates import arctan as arctan
 from weightlore.spiking.surrogates import fast_sigmoid as fast_sigmoid
 from weightlore.spiking.surrogates import rectangle as rectangle

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.spiking.network import Shape, SpikingLayer, SpikingNetwork, layer_shapes
-from weightlore.spiking.neurons import Constants, Fire, State, above, neuron_step
+from weightlore.spiking.neurons import Constants, State
 from weightlore.spiking.records import Record, empty_record
+from weightlore.spiking.stepping import Fire, above, neuron_step
 
 __all__ = ["Moment", "Order", "advance", "begin", "emit", "gated", "layers_of", "step_by_step", "total"]
 

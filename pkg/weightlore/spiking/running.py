@@ -4,23 +4,21 @@ Layers that feed back on each other or on themselves cannot be told apart in tim
 them from before is still one product.
 
     together         which layers have to step together
-    RunningLayer     a layer's membranes, and room for what it emits
+    over_time        the currents of all steps by one call of a synapse
     RunningNetwork   a network that has run so far; ``advance`` runs it further
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from weightlore.spiking.network import Shape, SpikingLayer, SpikingNetwork
-from weightlore.spiking.neurons import Constants, State
+from weightlore.spiking.membranes import RunningLayer, emitted_by, rows_of
+from weightlore.spiking.network import Shape, SpikingNetwork
 from weightlore.spiking.reference import Order, layers_of, total
-from weightlore.spiking.scan import Trace, accumulate, gate_over_time, scan
 
-__all__ = ["RunningLayer", "RunningNetwork", "together"]
+__all__ = ["RunningNetwork", "over_time", "together"]
 
 
 def together(network: SpikingNetwork) -> list[range]:
@@ -45,93 +43,6 @@ def together(network: SpikingNetwork) -> list[range]:
         groups.append(range(first, last + 1))
         first = last + 1
     return groups
-
-
-@dataclass(eq=False)
-class RunningLayer:
-    """A layer that has run so far: its membranes, and room for what it does in the steps of a chunk.
-
-    Args:
-        layer: neurons, or a read-out.
-        recording: whether potentials are wanted.
-        counting: whether spikes are counted on the way.
-        engine: of the scan.
-        steps: of the present chunk.
-
-    Source: ours
-    """
-
-    layer: SpikingLayer
-    recording: bool
-    counting: bool
-    engine: Literal["torch", "numba"]
-    steps: int = 0
-    constants: Constants | None = None
-    state: State | None = None
-    active: Tensor | None = None
-    counts: Tensor | None = None
-    spikes: Tensor | None = None
-    emitted: Tensor | None = None
-    potentials: Tensor | None = None
-
-    def open(self, steps: int) -> None:
-        """Make ready for a chunk of steps; room of the same size is used again."""
-        if steps != self.steps:
-            self.spikes = self.emitted = self.potentials = None
-        self.steps = steps
-
-    def advance(self, currents: Tensor, first: int, last: int) -> None:
-        """Take the steps from first to last of the chunk, with currents of shape (last - first or 1, N, ...)."""
-        state = self._state(currents[0])
-        if self.spikes is None:
-            self.spikes = _room(self.steps, state.potential)
-        if self.layer.neuron is None or self.constants is None:
-            accumulate(currents, state.potential, self.spikes[first:last])
-            self.emitted = self.potentials = self.spikes
-            return
-        if self.recording and self.potentials is None:
-            self.potentials = _room(self.steps, state.potential)
-        if self.counting and self.counts is None and self.layer.gate is None:
-            self.counts = torch.zeros_like(state.potential)
-        spikes = self.spikes[first:last]
-        potentials = None if self.potentials is None else self.potentials[first:last]
-        trace = Trace(spikes, self.counts if self.layer.gate is None else None, potentials)
-        scan(currents, state, self.layer.neuron, self.constants, trace=trace, engine=self.engine)
-        self._emit(spikes, first, last)
-
-    def keep(self, rows: Tensor) -> None:
-        """Go on with some of the examples only."""
-        if self.state is not None:
-            wait = None if self.state.wait is None else rows_of(self.state.wait, rows)
-            self.state = State(rows_of(self.state.potential, rows), wait)
-        self.active = None if self.active is None else rows_of(self.active, rows)
-        self.counts = None if self.counts is None else rows_of(self.counts, rows)
-        self.steps, self.spikes, self.emitted, self.potentials = 0, None, None, None
-
-    def _state(self, current: Tensor) -> State:
-        """The membranes, in the order of memory in which the currents come."""
-        if self.state is None:
-            potential, wait, neuron = torch.zeros_like(current), None, self.layer.neuron
-            if neuron is not None:
-                self.constants = Constants.of(neuron, tuple(current.shape[1:]), current)
-                potential.copy_(self.constants.initial.expand_as(current))
-                wait = torch.zeros_like(potential, dtype=torch.int32) if neuron.refractory else None
-            self.state = State(potential, wait)
-        return self.state
-
-    def _emit(self, spikes: Tensor, first: int, last: int) -> None:
-        """Let spikes pass the gate, if there is one, and count what passes."""
-        if self.layer.gate is None:
-            self.emitted = self.spikes
-            return
-        if self.active is None:
-            self.active = torch.zeros_like(spikes[0])
-        passed = gate_over_time(self.layer, spikes, self.active)
-        if self.emitted is None:
-            self.emitted = _room(self.steps, passed[0])
-        self.emitted[first:last] = passed
-        if self.counting:
-            self.counts = passed.sum(0) + (0 if self.counts is None else self.counts)
 
 
 class RunningNetwork:
@@ -199,7 +110,7 @@ class RunningNetwork:
             else:
                 self._step_through(outside, steps)
         if self.delayed:
-            self.last[1:] = [_emitted(layer)[-1].clone() for layer in self.layers]
+            self.last[1:] = [emitted_by(layer)[-1].clone() for layer in self.layers]
         return self._accumulated()
 
     def keep(self, rows: Tensor) -> None:
@@ -218,7 +129,7 @@ class RunningNetwork:
             return self.cached[number]
         if source == 0:
             return _channels_last(over_time(synapse, entering))
-        emitted = _emitted(self.layers[source - 1])
+        emitted = emitted_by(self.layers[source - 1])
         if self.order == "synchronous":
             emitted = torch.cat([self.last[source][None], emitted[:-1]])
         return over_time(synapse, emitted)
@@ -238,14 +149,14 @@ class RunningNetwork:
     def _seen(self, source: int, number: int, t: int) -> Tensor:
         """What a layer sees of another of its group in step t."""
         if self.order == "same_step" and source < number:
-            return _emitted(self.layers[source - 1])[t]
-        return self.last[source] if t == 0 else _emitted(self.layers[source - 1])[t - 1]
+            return emitted_by(self.layers[source - 1])[t]
+        return self.last[source] if t == 0 else emitted_by(self.layers[source - 1])[t - 1]
 
     def _accumulated(self) -> Tensor:
         end = self.layers[-1]
         if end.layer.neuron is None:
-            return _emitted(end)
-        counted = _emitted(end).cumsum(0).add_(self.potential)  # whole numbers: exact in any order
+            return emitted_by(end)
+        counted = emitted_by(end).cumsum(0).add_(self.potential)  # whole numbers: exact in any order
         self.potential = counted[-1].clone()
         return counted
 
@@ -265,30 +176,8 @@ def over_time(synapse: nn.Module, emitted: Tensor) -> Tensor:
     return synapse(emitted.flatten(0, 1)).unflatten(0, emitted.shape[:2])
 
 
-def rows_of(tensor: Tensor, rows: Tensor) -> Tensor:
-    """Return some rows of a tensor, in the same order of memory.
-
-    Source: ours
-    """
-    found = tensor[rows]
-    last = tensor.ndim == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
-    return found.contiguous(memory_format=torch.channels_last) if last else found
-
-
 def _channels_last(currents: Tensor) -> Tensor:
     """Images in float32 with their channels last in memory: all later layers follow, and convolutions are faster."""
     if currents.ndim != 5 or currents.dtype != torch.float32:
         return currents
     return currents.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, currents.shape[:2])
-
-
-def _emitted(layer: RunningLayer) -> Tensor:
-    if layer.emitted is None:
-        raise RuntimeError("a layer has not run yet")
-    return layer.emitted
-
-
-def _room(steps: int, like: Tensor) -> Tensor:
-    """Room for what each step gives, in the order of memory of one step."""
-    one = torch.empty_like(like)
-    return torch.empty_strided((steps, *one.shape), (one.numel(), *one.stride()), dtype=one.dtype, device=one.device)

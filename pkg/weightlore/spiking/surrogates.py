@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from weightlore.errors import ParameterError
-from weightlore.spiking.neurons import Fire
+from weightlore.spiking.stepping import Fire
 
 __all__ = [
     "Surrogate",

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from weightlore.spiking.exits import Exit, evidence, first_passing
+from weightlore.spiking.membranes import RunningLayer, emitted_by, potentials_of
 from weightlore.spiking.records import Record
-from weightlore.spiking.running import RunningLayer
 
 __all__ = ["Writer"]
 
@@ -72,15 +72,15 @@ class Writer:
         lived = None if last is None else times <= last
         _set(self.record.potential, at, self.alive, _until(potential, last))
         for number, potentials in self.record.potentials.items():
-            _set(potentials, at, self.alive, _until(_known(layers[number - 1].potentials), last))
+            _set(potentials, at, self.alive, _until(potentials_of(layers[number - 1]), last))
         for number, spikes in self.record.spikes.items():
-            _set(spikes, at, self.alive, _only(_known(layers[number - 1].emitted) != 0, lived))
+            _set(spikes, at, self.alive, _only(emitted_by(layers[number - 1]) != 0, lived))
         if self.record.input_counts is not None:
             self.record.input_counts[self.alive] += _only(entering != 0, lived).sum(0, dtype=torch.int32)
         if lived is not None:
             spiking = [layer for layer in layers if layer.layer.neuron is not None]
             for counts, layer in zip(self.record.spike_counts, spiking, strict=True):
-                counts[self.alive] += _only(_known(layer.emitted) != 0, lived).sum(0, dtype=torch.int32)
+                counts[self.alive] += _only(emitted_by(layer) != 0, lived).sum(0, dtype=torch.int32)
 
     def _hold(
         self, after: int, potential: Tensor, layers: Sequence[RunningLayer], last: Tensor, decided: Tensor
@@ -89,7 +89,7 @@ class Writer:
         rows, each = self.alive[decided], torch.arange(len(last), device=last.device)
         self.record.potential[after:, rows] = potential[last, each][decided]
         for number, potentials in self.record.potentials.items():
-            potentials[after:, rows] = _known(layers[number - 1].potentials)[last, each][decided]
+            potentials[after:, rows] = potentials_of(layers[number - 1])[last, each][decided]
 
 
 def _set(record: Tensor, at: slice, rows: Tensor, values: Tensor) -> None:
@@ -110,9 +110,3 @@ def _until(values: Tensor, last: Tensor | None) -> Tensor:
 def _only(happened: Tensor, lived: Tensor | None) -> Tensor:
     """What happened, shape (T, n, ...), without what comes after the last step of each example."""
     return happened if lived is None else happened & lived.reshape(*lived.shape, *(1 for _ in happened.shape[2:]))
-
-
-def _known(tensor: Tensor | None) -> Tensor:
-    if tensor is None:
-        raise RuntimeError("a layer has not run yet")
-    return tensor
