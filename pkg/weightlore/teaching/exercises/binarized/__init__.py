@@ -1,5 +1,15 @@
 """The exercises of the chapter on binary weights and spikes; references are computed by ``binary`` and ``spiking``."""
 
+from weightlore.teaching.exercises.binarized.binary import BEST_SCALE as BEST_SCALE
+from weightlore.teaching.exercises.binarized.binary import CLOSEST as CLOSEST
+from weightlore.teaching.exercises.binarized.binary import KEPT as KEPT
+from weightlore.teaching.exercises.binarized.binary import STORAGE as STORAGE
+from weightlore.teaching.exercises.binarized.latency import CHOSEN_LEVEL as CHOSEN_LEVEL
+from weightlore.teaching.exercises.binarized.latency import EXIT_STEP as EXIT_STEP
+from weightlore.teaching.exercises.binarized.latency import PIPELINE as PIPELINE
+from weightlore.teaching.exercises.binarized.latency import STEPPED as STEPPED
+from weightlore.teaching.exercises.binarized.slopes import CENTERING as CENTERING
+from weightlore.teaching.exercises.binarized.slopes import GRADIENT as GRADIENT
 from weightlore.teaching.exercises.binarized.spiking import ABSORB as ABSORB
 from weightlore.teaching.exercises.binarized.spiking import BREAK_EVEN as BREAK_EVEN
 from weightlore.teaching.exercises.binarized.spiking import FEWEST_STEPS as FEWEST_STEPS

@@ -1,0 +1,75 @@
+"""The exercises on the race to a decision take the right answer, and name every mistake that they know."""
+
+import math
+
+import pytest
+import torch
+
+from weightlore.spiking import early_exit
+from weightlore.teaching import check
+from weightlore.teaching.exercises import exercises
+from weightlore.teaching.exercises.binarized import latency
+
+OURS = {e.id: e for e in vars(latency).values() if isinstance(e, latency.Exercise)}
+
+
+def by_trial(potential, targets, loss):
+    """The lowest level that keeps the promise, by trying them all from above until one breaks it."""
+    full, best = (potential[-1].argmax(1) == targets).double().mean(), math.inf
+    for level in potential.amax(2).unique().flip(0).tolist():
+        found = early_exit(potential, "potential", level).prediction
+        if float(full - (found == targets).double().mean()) > loss + 1e-9:
+            break
+        best = level
+    return best
+
+
+WRONG = {
+    ("binarized.chosen_level", 0): lambda potential, targets, loss: -math.inf,
+    ("binarized.chosen_level", 1): lambda potential, targets, loss: math.inf,
+}
+
+
+def test_property_the_notebook_has_four():
+    assert set(OURS) <= {exercise.id for exercise in exercises("binarized")}
+    assert len(OURS) == 4
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_property_the_right_answer_is_taken(name):
+    exercise = OURS[name]
+    reply = check(name, exercise.reference if exercise.inputs() else exercise.reference())
+    assert (reply.verdict, reply.says) == ("right", exercise.right)
+    assert check(name).says == exercise.nudge
+    assert "Answer:" in exercise.prompt
+
+
+@pytest.mark.parametrize(("name", "index"), [(e.id, i) for e in OURS.values() for i, _ in enumerate(e.diagnoses)])
+def test_property_every_diagnosis_is_given(name, index):
+    exercise = OURS[name]
+    diagnosis = exercise.diagnoses[index]
+    if diagnosis.wrong is None:
+        answer = WRONG[name, index]
+    else:
+        answer = diagnosis.wrong if exercise.inputs() else diagnosis.wrong()
+    reply = check(name, answer)
+    assert (reply.verdict, reply.diagnosis, reply.says) == ("wrong", diagnosis.name, diagnosis.says)
+
+
+def test_oracle_answers_by_hand():
+    assert check("binarized.pipeline", [15, 20]).verdict == "right"
+    assert check("binarized.chosen_level", by_trial).verdict == "right"
+
+    def first(potential, level):
+        for step, row in enumerate(potential.tolist(), start=1):
+            if max(row) >= level:
+                return step
+        return len(potential)
+
+    assert check("binarized.exit_step", first).verdict == "right"
+    assert check("binarized.stepped", lambda z, n: torch.floor(z * n + 0.5).clamp(0, n) / n).verdict == "right"
+
+
+def test_limit_an_answer_that_raises_is_a_wrong_answer():
+    assert check("binarized.stepped", lambda z: z).verdict == "wrong"
+    assert check("binarized.exit_step", 3).verdict == "wrong"
