@@ -364,6 +364,7 @@ def test_limit_float32_and_a_deep_network():
         ({"maximum": "max"}, "maximum must be one of"),
         ({"neuron": Neuron(threshold=2.0)}, "normalized weights go with the threshold 1, got 2.0"),
         ({"percentile": 0}, r"must lie in \(0, 100\]"),
+        ({"percentile": (99.0, 99.9)}, "one percentile is needed here"),
         ({"factors": torch.ones(2)}, "the 3 non-linearities need"),
     ],
 )

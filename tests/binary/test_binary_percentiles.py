@@ -64,6 +64,12 @@ def test_error_activations_that_no_rate_can_follow():
     for bad in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ParameterError, match="finite and not negative, but 1 of 3 are not"):
             activation_percentile(torch.tensor([0.5, bad, 1.0]))
+    for several in ((50.0, 90.0), "99", None):
+        with pytest.raises(ParameterError, match="one percentile is needed here"):
+            activation_percentile(torch.ones(3), several)
+    for outside in (0, 101.0, True, float("nan")):
+        with pytest.raises(ParameterError, match=r"must lie in \(0, 100\]"):
+            activation_percentile(torch.ones(3), outside)
     with pytest.raises(ParameterError, match="got an empty tensor"):
         activation_percentile(torch.zeros(0))
     with pytest.raises(ParameterError, match="no activation of 'a layer' was seen"):

@@ -162,15 +162,15 @@ def test_oracle_constants_and_factors_move_too():
     layer = two_valued_(nn.Linear(6, 5, dtype=torch.float64), scale=6**0.5 / 8)
     with torch.no_grad():
         layer.bias.copy_(torch.tensor([0.5, -0.25, 0.125, 0.0, 1.0]))
-    synapse = nn.Sequential(Scaled(0.5), layer, Shifted(torch.tensor(0.0625, dtype=torch.float64)))
+    synapse = nn.Sequential(nn.Flatten(), Scaled(0.5), layer, Shifted(torch.tensor(0.0625, dtype=torch.float64)))
     network = SpikingNetwork([SpikingLayer(nn.Identity()), SpikingLayer(synapse)])
     found = absorb_scales(network)
     x = torch.rand(30, 6, generator=seeded(), dtype=torch.float64)
     assert torch.equal(spikes_of(network, x, 40)[2], spikes_of(found, x, 40)[2])
     assert found.layers[1].neuron.threshold.tolist() == [16.0] * 5
     parts = list(found.layers[1].synapses["before"])
-    assert [type(p) for p in parts] == [nn.Linear, Shifted]
-    assert parts[1].amount.tolist() == [1.0] * 5
+    assert [type(p) for p in parts] == [nn.Flatten, nn.Linear, Shifted]
+    assert parts[2].amount.tolist() == [1.0] * 5
 
 
 def test_limit_dead_outputs_stay_dead():

@@ -19,6 +19,7 @@ from weightlore.binary.currents import parts_of, sequence
 from weightlore.binary.cutting import staged
 from weightlore.binary.normalization import normalization_factors, normalized, require_factors
 from weightlore.binary.parts import AVERAGES
+from weightlore.binary.percentiles import one_percentile
 from weightlore.binary.rectifiers import ClipFloorShift
 from weightlore.binary.stages import Stage, Staged
 from weightlore.data import Split
@@ -115,7 +116,7 @@ def to_spiking(
     if factors is None:
         if images is None:
             raise ParameterError("percentiles are measured on images: pass some hundred training images, or factors")
-        factors = normalization_factors(model, images, percentile=float(percentile), batch_size=batch_size)
+        factors = normalization_factors(model, images, percentile=one_percentile(percentile), batch_size=batch_size)
     factors = require_factors(factors, len(network))
     stages = normalized(network, factors).all
     stages = _or_pooled(stages) if maximum == "or" else stages

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from weightlore.errors import ParameterError
 
-__all__ = ["Largest", "Percentiles", "activation_percentile", "percentiles_of"]
+__all__ = ["Largest", "Percentiles", "activation_percentile", "one_percentile", "percentiles_of"]
 
 Percentiles = float | Sequence[float]
 
@@ -44,7 +44,7 @@ def activation_percentile(values: Tensor, percentile: float = 99.9) -> Tensor:
 
     Source: [lu2020binary], data-based normalization
     """
-    (wanted,) = percentiles_of(percentile)
+    wanted = one_percentile(percentile)
     if not values.numel():
         raise ParameterError("a percentile needs at least one activation, got an empty tensor; give some images")
     top = Largest("the tensor", values.numel(), wanted)
@@ -110,6 +110,22 @@ class Largest:
             f"the percentile {percentile:g} of layer {self.name!r} is zero, because {zeros:.2f} % of its activations "
             "are; choose one above that, for example 99.9"
         )
+
+
+def one_percentile(percentile: float) -> float:
+    """Return a percentile if it is a single one.
+
+    Args:
+        percentile: p in (0, 100].
+
+    Raises:
+        ParameterError: if it is out of range, or there are several.
+
+    Source: ours
+    """
+    if not isinstance(percentile, Real):
+        raise ParameterError(f"one percentile is needed here, a number in (0, 100], got {percentile!r}")
+    return percentiles_of(float(percentile) if not isinstance(percentile, bool) else percentile)[0]
 
 
 def percentiles_of(percentile: Percentiles) -> tuple[float, ...]:

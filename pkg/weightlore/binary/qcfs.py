@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from weightlore.binary.cutting import staged
 from weightlore.binary.normalization import normalization_factors, require_factors
+from weightlore.binary.percentiles import one_percentile
 from weightlore.binary.rectifiers import ClipFloorShift
 from weightlore.data import Split
 from weightlore.errors import ParameterError
@@ -70,7 +71,7 @@ def with_clip_floor_shift(
     if ceilings is None:
         if images is None:
             raise ParameterError("ceilings are measured on images: pass some hundred training images, or ceilings")
-        ceilings = normalization_factors(model, images, percentile=float(percentile))
+        ceilings = normalization_factors(model, images, percentile=one_percentile(percentile))
     values = require_factors(ceilings, len(names)).tolist()
     dtype = next((p.dtype for p in model.parameters()), ceilings.dtype)
     found = copy.deepcopy(model)
