@@ -150,7 +150,7 @@ def stored(study: Study) -> dict[str, list[float]]:
 
 def splits(study: Study) -> tuple[Split, Split, Split]:
     """Return training, validation and test images."""
-    train, validation, test = {"digits": _digits, "clothes": _clothes, "photographs": _photographs}[study.name]()
+    train, validation, test = {"": _digits, "fashion-mnist": _clothes, "cifar10-subset": _photographs}[study.data]()
     return train, validation, test[torch.arange(study.judged)]
 
 
