@@ -107,6 +107,7 @@ def test_property_a_wish_for_less_accuracy_saves_steps():
     assert steps == sorted(steps, reverse=True)
     assert steps[2] < steps[0]
     assert steps[3] == 1
+    assert choose_level(potential, targets) == found[0], "unless told otherwise nothing may be lost"
 
 
 def test_limit_one_step_one_class_one_example():

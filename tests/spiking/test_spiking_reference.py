@@ -183,6 +183,7 @@ def test_property_the_default_dtype_changes_nothing(default, dtype):
         (lambda: SpikingNetwork([SpikingLayer(nn.Identity(), None), SpikingLayer(nn.Identity())]), "only the last"),
         (lambda: SpikingNetwork([SpikingLayer({0: nn.Identity(), 3: nn.Identity()})]), "has the source 3"),
         (lambda: SpikingNetwork([SpikingLayer({1: nn.Identity()})]), "needs a source below 1"),
+        (lambda: SpikingNetwork([SpikingLayer(nn.ReLU(inplace=True))]), r"\['ReLU'\] of layer 1 work in place"),
         (
             lambda: SpikingNetwork(
                 [SpikingLayer({0: nn.Identity(), 2: nn.Identity()}), SpikingLayer(nn.Identity(), None)]

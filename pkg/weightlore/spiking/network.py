@@ -76,8 +76,8 @@ class SpikingNetwork(nn.Module):
         layers: the first has number 1.
 
     Raises:
-        ParameterError: if there is no layer, a source does not exist, a layer has no source before it, or another than
-            the last layer is a read-out.
+        ParameterError: if there is no layer, a source does not exist, a layer has no source before it, another than the
+            last layer is a read-out, or a synapse works in place.
 
     Source: [lu2020binary], spiking simulation
     """
@@ -120,6 +120,13 @@ class SpikingNetwork(nn.Module):
                 raise ParameterError(f"layer {number} has the source {sources[-1]}, but the network has {count} layers")
             if sources[0] >= number:
                 raise ParameterError(f"layer {number} needs a source below {number}, got {sources}; 0 is the input")
+            changing = [
+                type(module).__name__ for module in layer.synapses.modules() if getattr(module, "inplace", False)
+            ]
+            if changing:
+                raise ParameterError(
+                    f"synapses must leave spikes as they are, but {changing} of layer {number} work in place"
+                )
             if sources[-1] == count and self.layer(count).neuron is None:
                 raise ParameterError(
                     f"layer {number} has the read-out for a source, which never spikes; give it a neuron"
