@@ -176,6 +176,28 @@ def test_claim_train_binarize_convert_on_three_colors():
     assert curve[0] < 0.7, "one step is not enough"
 
 
+class Watched(nn.Module):
+    """Remembers in which modes it was called."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.modes = network(), []
+
+    def forward(self, x):
+        self.modes.append(self.training)
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_property_training_trains_and_evaluation_does_not(binary):
+    model = Watched().eval()
+    train_recipe(replace(small(binary), epochs=1), model, images(20), generator=seeded())
+    assert model.modes == [True, True]
+    recipe_accuracy(small(binary), model.train(), images(20))
+    assert model.modes == [True, True, False]
+    assert model.training
+
+
 def test_property_accuracy_counts_every_image_once():
     class Second(nn.Module):
         def forward(self, x):

@@ -51,7 +51,7 @@ class Processes:
 
     def total(self, number: int) -> int:
         """Return the sum over all processes."""
-        return round(float(self.mean(torch.tensor(float(number), dtype=torch.float64))) * self.count)
+        return round(float(self.mean(torch.tensor(float(number), device=self.device))) * self.count)
 
     def agreed(self, value: Value) -> Value:
         """Return what the first process has."""
