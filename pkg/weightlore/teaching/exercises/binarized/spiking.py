@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from weightlore.binary import absorb_scales
 from weightlore.spiking import Neuron, SpikingLayer, SpikingNetwork, if_step
 from weightlore.spiking.neurons import Reset
+from weightlore.spiking.operations import Cost, break_even
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 
 __all__ = ["ABSORB", "BREAK_EVEN", "FEWEST_STEPS", "HARD_RATE", "SPIKE_TRAIN", "ZERO_MEAN"]
 
-MULTIPLY_ADD, ADD = 4.6, 0.9  # pJ in 45 nm [horowitz2014energy]
 GRID, ALLOWED, MOST = 100_000, 0.01, 100  # currents tried, error, steps
 
 
@@ -213,8 +213,8 @@ ZERO_MEAN = Exercise(
 )
 
 
-def _even(steps: int, dear: float = MULTIPLY_ADD, cheap: float = ADD) -> float:
-    return dear / (cheap * steps)
+def _even(steps: int, cost: Cost | None = None) -> float:
+    return break_even(cost) / steps
 
 
 BREAK_EVEN = Exercise(
@@ -232,11 +232,13 @@ BREAK_EVEN = Exercise(
             "inverse", "Upside down: the more steps, the lower must the rate be.", lambda steps: 1 / _even(steps)
         ),
         Diagnosis(
-            "energies", "You exchanged the energies; an addition is cheaper.", lambda n: _even(n, ADD, MULTIPLY_ADD)
+            "energies", "You exchanged the energies; an addition is cheaper.", lambda n: _even(n, Cost(mac=0.9, ac=4.6))
         ),
-        Diagnosis("addition", "You let an addition cost 1 pJ; it costs 0.9.", lambda steps: _even(steps, cheap=1.0)),
+        Diagnosis("addition", "You let an addition cost 1 pJ; it costs 0.9.", lambda steps: _even(steps, Cost(ac=1.0))),
         Diagnosis(
-            "multiplication", "The multiplication alone costs 3.7; its addition counts, too.", lambda n: _even(n, 3.7)
+            "multiplication",
+            "The multiplication alone costs 3.7; its addition counts, too.",
+            lambda n: _even(n, Cost(mac=3.7)),
         ),
     ),
 )
