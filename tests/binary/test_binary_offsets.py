@@ -149,7 +149,7 @@ def test_property_binary_weights_are_corrected_alike_with_absorbed_scales():
 def test_property_batches_change_nothing_and_the_network_stays():
     network = with_initial_potential(to_spiking(healthy("mlp"), TRAIN))
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    one, two = (simulate_corrected(network, TEST.x[:30], 6, batch_size=size) for size in (4, 100))
+    one, two = (simulate_corrected(network, TEST.x[:30], 6, batch_size=size) for size in (1, 100))
     torch.testing.assert_close(one.potential, two.potential, rtol=1e-12, atol=1e-12)
     assert all(torch.equal(state[name], tensor) for name, tensor in network.state_dict().items())
     assert network.layers[0].neuron.initial == 0.5
