@@ -338,3 +338,16 @@ def test_property_categories_are_named_under_points_and_bars(show, style):
     assert set(names) <= set(page.locator("svg text").all_text_contents())
     assert "At habit fresh" in page.get_by_role("status").inner_text()
     assert page.locator("path.wl-curve").get_attribute("d").count("Z" if style == "bars" else "h0") == 3
+
+
+def test_property_a_curve_ends_where_the_axes_end(show):
+    steep = np.linspace(0, 1.2, 21)
+    page = show(CurveFigure({"steep": steep}, X, {}, title="T", xlabel="x", ylabel="y", ylim=(0, 1)))
+    met = page.evaluate(
+        """() => [0.5, 0.93].map(share => {
+          const path = document.querySelector(".wl-curve"), p = path.getPointAtLength(share * path.getTotalLength());
+          const at = p.matrixTransform(path.getScreenCTM());
+          return document.elementsFromPoint(at.x, at.y).includes(path);
+        })"""
+    )
+    assert met == [True, False]

@@ -54,14 +54,17 @@ function view(c) {
       if (!cats) add(g, "line", { x1: px(v), x2: px(v), y1: T, y2: H - B });
       add(g, "text", { x: px(v), y: H - 7, "text-anchor": "middle" }, cats ? cats[v] : number(v));
     });
-    R.forEach(r => { r.path = add(svg, "path", { class: "wl-ref" }); });
+    const seen = [L - 6, T - 6, W - L + 2, H - B - T + 12]; // what leaves the axes is cut off; half a dot may stand over
+    const inner = add(svg, "svg", { x: seen[0], y: seen[1], width: seen[2], height: seen[3], viewBox: seen.join(" ") });
+    R.forEach(r => { r.path = add(inner, "path", { class: "wl-ref" }); });
     (spec.lines || []).forEach(l => { const right = px(l.x) > W * 0.6; add(svg, "line", { x1: px(l.x), x2: px(l.x), y1: T, y2: H - B, class: "wl-ref" }); add(svg, "text", { x: px(l.x) + (right ? -4 : 4), y: T + 11, "text-anchor": right ? "end" : "start", class: "wl-word" }, l.name); });
     S.forEach(s => {
-      if (s.lo) s.band = add(svg, "path", { class: "wl-band", style: `fill:var(--wl-s${s.i})` });
-      s.path = add(svg, "path", { class: "wl-curve wl-" + spec.style, style: `--c:var(--wl-s${s.i})`, "stroke-dasharray": spec.style === "lines" ? spec.dashes[s.i] : "" });
+      if (s.lo) s.band = add(inner, "path", { class: "wl-band", style: `fill:var(--wl-s${s.i})` });
+      s.path = add(inner, "path", { class: "wl-curve wl-" + spec.style, style: `--c:var(--wl-s${s.i})`, "stroke-dasharray": spec.style === "lines" ? spec.dashes[s.i] : "" });
     });
     cursor = add(svg, "line", { class: "wl-cursor", y1: T, y2: H - B });
-    S.forEach(s => { s.dot = add(svg, "circle", { r: 4.5, class: "wl-dot", style: `fill:var(--wl-s${s.i})` }); });
+    const over = add(svg, "svg", { x: seen[0], y: seen[1], width: seen[2], height: seen[3], viewBox: seen.join(" ") });
+    S.forEach(s => { s.dot = add(over, "circle", { r: 4.5, class: "wl-dot", style: `fill:var(--wl-s${s.i})` }); });
     const frame = add(svg, "rect", { x: L, y: T, width: W - L - 10, height: H - B - T, class: "wl-touch" });
     const pick = e => { const box = svg.getBoundingClientRect(), u = (e.clientX - box.left) * W / box.width; let best = 0; for (let j = 1; j < n; j++) if (Math.abs(px(X[j]) - u) < Math.abs(px(X[best]) - u)) best = j; if (best !== mark()) setMark(best); };
     frame.addEventListener("pointerdown", e => { hot = true; frame.setPointerCapture(e.pointerId); pick(e); });
