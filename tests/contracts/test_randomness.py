@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from tests.contracts import house
 from tests.contracts.files import package
 
-from weightlore import bitslice, corruption, crossbar, data, networks, training
+from weightlore import binary, bitslice, corruption, crossbar, data, networks, spiking, training
 from weightlore.corruption import Budget
 from weightlore.crossbar.programming import AbsoluteNoise
 from weightlore.data import Split, digits
@@ -107,7 +108,100 @@ def converted(generator):
     return crossbar.convert(model, noisy(), calibrate=batch, generator=generator)(batch.x)
 
 
+def spiking_network() -> binary.Converted:
+    """A trained network that spikes."""
+    model, batch = small()
+    return binary.to_spiking(model, batch, percentile=100.0)
+
+
+def fitted_binary(generator):
+    layers = networks.mlp((64, 6, 6, 10), bias=False, generator=torch.Generator().manual_seed(5))
+    recipe = binary.BinaryRecipe(epochs=1, batch_size=8)
+    return parameters(binary.fit_binary(layers, small()[1], generator=generator, recipe=recipe).network)
+
+
+def fitted_steps(generator):
+    model, batch = small()
+    return parameters(
+        binary.fit_clip_floor_shift(model, batch, levels=2, generator=generator, epochs=1, batch_size=8).network
+    )
+
+
+def tuned(generator):
+    fitted = binary.fine_tune(spiking_network(), small()[1], steps=4, generator=generator, epochs=1, batch_size=8)
+    return parameters(fitted.network)
+
+
+def tuned_binary(generator):
+    model = networks.mlp((64, 6, 6, 10), bias=False, generator=torch.Generator().manual_seed(5))
+    network = binary.to_spiking(model, small()[1], percentile=100.0)
+    recipe = binary.BinaryRecipe(epochs=1, batch_size=8)
+    fitted = binary.fine_tune_binary(network, small()[1], steps=4, generator=generator, recipe=recipe)
+    return parameters(fitted.network)
+
+
+def chip(reading: bool) -> tuple[spiking.SpikingNetwork, crossbar.Cells]:
+    """A network with scales in its thresholds, and noisy cells for it."""
+    model = networks.mlp((64, 16, 16, 10), bias=False, generator=torch.Generator().manual_seed(5))
+    network = binary.to_spiking(binary.rounded_binary(model), digits("validation")[:32], percentile=99.0)
+    noise = AbsoluteNoise(20.0)
+    cells = crossbar.Cells(programming=None if reading else noise, reading=noise if reading else None)
+    return binary.absorb_scales(network), cells
+
+
+def on_cells(generator):
+    network, cells = chip(reading=False)
+    placed = binary.on_crossbar(network, cells=cells, generator=generator)
+    return spiking.simulate(placed, small()[1].x, 12).spike_counts[1]
+
+
+def read_by_chance(generator):
+    network, cells = chip(reading=True)
+    placed = binary.on_crossbar(network, cells=cells, generator=torch.Generator().manual_seed(0))
+    return binary.spike_on_chip(placed, small()[1].x, 12, generator=generator).spike_counts[1]
+
+
+def small_recipe(real: bool = True) -> binary.PaperRecipe:
+    recipe = binary.paper_recipe("cifar100", binary=not real)
+    return replace(recipe, classes=3, size=12, batch_size=8, epochs=1, normalization_images=9)
+
+
+def colored() -> tuple[torch.nn.Module, Split]:
+    """A small network for colored images, and some of them."""
+    x = torch.rand(24, 3, 12, 12, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    make = torch.Generator().manual_seed(5)
+    network = networks.cnn((4, 5), image=(3, 12, 12), hidden=8, classes=3, generator=make)
+    return network, Split(x, torch.arange(24) % 3)
+
+
+def trained_recipe(generator):
+    model, images = colored()
+    return parameters(binary.train_recipe(small_recipe(), model, images, generator=generator).network)
+
+
+def converted_recipe(generator):
+    model, images = colored()
+    return binary.convert_recipe(small_recipe(), model, images, generator=generator, count=6).factors
+
+
 CASES = {
+    "binary.convert_recipe": converted_recipe,
+    "binary.fine_tune": tuned,
+    "binary.fine_tune_binary": tuned_binary,
+    "binary.fit_binary": fitted_binary,
+    "binary.fit_clip_floor_shift": fitted_steps,
+    "binary.on_crossbar": on_cells,
+    "binary.spike_on_chip": read_by_chance,
+    "binary.train_recipe": trained_recipe,
+    "binary.variant": lambda g: parameters(binary.variant("average_before", image=(1, 8, 8), generator=g)),
+    "spiking.constant": lambda g: spiking.constant(digits("test").x[:2], range(3), g),
+    "spiking.poisson": lambda g: spiking.poisson(digits("test").x[:2], range(3), g),
+    "spiking.simulate": lambda g: (
+        spiking.simulate(spiking_network(), digits("test").x[:5], 9, encode=spiking.poisson, generator=g).potential
+    ),
+    "spiking.unroll": lambda g: spiking.unroll(
+        spiking_network(), digits("test").x[:5], 9, encode=spiking.poisson, generator=g
+    ).potential.detach(),
     "data.shift": lambda g: data.shift(digits("test").x[:3], "gaussian_noise", 3, generator=g),
     "data.heteroscedastic_sine": lambda g: data.heteroscedastic_sine(20, generator=g).y,
     "data.stripes": lambda g: data.stripes(5, generator=g).x,
@@ -135,8 +229,12 @@ CASES = {
         corruption.resistant_gradients(*small(), Budget(0.1), generator=g).gradient
     ),
 }
-PARTS = ("data", "networks", "training", "corruption", "bitslice", "crossbar")
-UNDRAWN = {"training.cross_entropy", "corruption.resistant_gradients"}  # take a generator for steps that draw
+PARTS = ("data", "networks", "training", "corruption", "bitslice", "crossbar", "spiking", "binary")
+UNDRAWN = {
+    "training.cross_entropy",
+    "corruption.resistant_gradients",
+    "spiking.constant",
+}  # take a generator for steps that draw
 
 
 def drawing() -> set[str]:

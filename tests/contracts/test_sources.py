@@ -11,6 +11,10 @@ from tests.contracts.files import ROOT, equations, keys, modules
 SECTIONS = {
     "corrupted": ("budget", "random", "closed_form", "group", "ascent", "law", "bound", "resistant", "sharpness"),
     "sliced": ("quantizer", "digits", "penalty", "phases", "metrics", "saving", "crossbar"),
+    "binarized": (
+        *("weights", "training", "packed", "variants", "recipes", "normalization", "conversion", "thresholds", "chip"),
+        *("latency", "neuron", "simulation", "input", "exit", "cost", "learning"),
+    ),
 }
 LISTED = [f"{fate}/{section}" for fate, sections in SECTIONS.items() for section in sections]
 PAGES = {p.relative_to(ROOT).as_posix(): p.read_text("utf-8") for p in sorted((ROOT / "book").rglob("*.md"))}
