@@ -99,9 +99,10 @@ def test_property_only_inner_layers_are_binary_and_only_inside():
         assert bits(model) == ["layers.1.weight", "layers.2.weight"]
         scale, signs = binarize(project_(given["layers.1.weight"].clone()))
         torch.testing.assert_close(model.layers[1].weight.detach(), scale[:, None] * signs)
+        outer = state(model)
         with training.binarized():
-            assert bits(model) == ["layers.1.weight", "layers.2.weight"]
-        assert bits(model) == ["layers.1.weight", "layers.2.weight"], "an inner block restores nothing"
+            assert same(state(model), outer)
+        assert same(state(model), outer), "an inner block changes and restores nothing"
     assert same(state(model), given)
     places = [p.data_ptr() for p in model.parameters()]
     training.step(model, BATCH, seeded())
@@ -206,6 +207,17 @@ def test_property_evaluation_in_inference_mode_leaves_training_possible():
     training.step(one, BATCH, seeded()).backward()
     BinaryTraining(two).step(two, BATCH, seeded()).backward()
     assert all(torch.equal(p.grad, q.grad) for p, q in zip(one.parameters(), two.parameters(), strict=True))
+
+
+def test_property_a_model_may_change_its_dtype_between_steps():
+    model, data = small(), BATCH.to(dtype=torch.float32)
+    training = BinaryTraining(model)
+    training.step(model, BATCH, seeded()).backward()
+    model.zero_grad()
+    training.step(model.float(), data, seeded()).backward()
+    assert {p.grad.dtype for p in model.parameters()} == {torch.float32}
+    fresh = copy.deepcopy(model)
+    assert torch.equal(training.deployed()(data.x), BinaryTraining(fresh).deployed()(data.x))
 
 
 def test_property_tied_weights_are_projected_once():
