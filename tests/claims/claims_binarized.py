@@ -45,7 +45,6 @@ torch.set_num_threads(1)
 
 CHAPTER, PAPER = "6_binarized", "lu2020binary"
 NEAR, WIDE = -1.0, -5.0
-MEASURED = False
 HOUR = 3600.0
 DEFECTS, LINES = Faults(off=0.01, on=0.01), Wires(row=1.0, column=1.0)
 CHIPS = {
@@ -167,7 +166,7 @@ def costs(study: Study) -> list[Claim]:
     near: Rule = beyond(NEAR, same=WIDE)
     spikes = f"{study.steps} steps, percentile 99.9 of 1,000 training images, soft reset, constant current, potentials"
     wanted = "wanted above -1 point, above -5 is the same direction"
-    fast = MEASURED and study is DIGITS
+    fast = study is DIGITS
     return [
         claim(
             "binary-near-real",
@@ -224,7 +223,7 @@ def chips(study: Study) -> list[Claim]:
             setting.format(words),
             partial(lost_on_chip, study, name),
             verdict=beyond(NEAR),
-            fast=MEASURED and study is DIGITS and name == "ideal",
+            fast=study is DIGITS and name == "ideal",
         )
         for name, (_, words) in CHIPS.items()
     ]
@@ -240,7 +239,7 @@ def trainings(study: Study) -> list[Claim]:
         "same direction",
         partial(lost, study, "binary", "rounded"),
         verdict=beyond(5.0, same=0.0),
-        fast=MEASURED and study is DIGITS,
+        fast=study is DIGITS,
     )
     return [
         rounded,
@@ -285,7 +284,7 @@ CLAIMS += [
         partial(moved_scales, DIGITS, True),
         verdict=none_at_all,
         unit="spikes",
-        fast=MEASURED,
+        fast=True,
         tolerance=0.0,
     ),
     claim(
@@ -296,7 +295,7 @@ CLAIMS += [
         partial(moved_scales, DIGITS, False),
         verdict=few,
         unit="spikes",
-        fast=MEASURED,
+        fast=True,
         tolerance=10.0,
     ),
 ]

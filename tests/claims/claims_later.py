@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 
 import torch
 from tests.claims.binary_study import DIGITS, converted, network, splits
-from tests.claims.claims_binarized import MEASURED, claim
+from tests.claims.claims_binarized import claim
 from torch import Tensor
 
 from weightlore.binary import (
@@ -137,7 +137,7 @@ CLAIMS = [
         partial(gained, name, "plain", kind),
         source=source,
         whose="other",
-        fast=MEASURED and name == "half" and kind == "binary",
+        fast=name == "half" and kind == "binary",
     )
     for name, (words, source) in METHODS.items()
     for kind in ("real", "binary")
