@@ -8,8 +8,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from weightlore.binary.latent import rounded_binary
 from weightlore.binary.packed import load_packed, pack, packed_size, save_packed
-from weightlore.binary.training import rounded_binary
 from weightlore.binary.weights import binary_weight
 from weightlore.errors import DataError, ParameterError
 from weightlore.networks import healthy, mlp, resnet20, vgg15

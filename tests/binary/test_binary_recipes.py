@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from weightlore.binary.latent import BinaryTraining
 from weightlore.binary.recipe_runs import convert_recipe, recipe_accuracy, spiking_accuracy, train_recipe
 from weightlore.binary.recipes import paper_recipe
 from weightlore.binary.rules import ScaledSign
 from weightlore.binary.sharing import Processes, together
-from weightlore.binary.training import BinaryTraining
 from weightlore.data import Split, image_folder
 from weightlore.data.crops import shifted
 from weightlore.errors import MissingExtra, ParameterError

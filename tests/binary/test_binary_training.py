@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from weightlore.binary.latent import BinaryTraining, rounded_binary
 from weightlore.binary.rules import PlainSign, ScaledSign
-from weightlore.binary.training import BinaryRecipe, BinaryTraining, fit_binary, rounded_binary
+from weightlore.binary.training import BinaryRecipe, fit_binary
 from weightlore.binary.weights import binarize, binary_gradient, project_
 from weightlore.data import Split, digits
 from weightlore.errors import ParameterError

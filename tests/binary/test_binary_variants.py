@@ -7,7 +7,7 @@ from torch import nn
 
 from weightlore.binary import to_spiking
 from weightlore.binary.activations import BinaryActivation, binary_activation
-from weightlore.binary.training import BinaryTraining
+from weightlore.binary.latent import BinaryTraining
 from weightlore.binary.variants import Variant, variant
 from weightlore.data import Split
 from weightlore.errors import ParameterError

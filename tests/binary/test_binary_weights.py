@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from weightlore.binary import weights
-from weightlore.binary.weights import binarize, binary_gradient, binary_layers, binary_weight, project_, sign
+from weightlore.binary.layers import binary_layers
+from weightlore.binary.weights import binarize, binary_gradient, binary_weight, project_, sign
 from weightlore.errors import ParameterError
 
 SHAPES = [(3, 5), (4, 3, 3, 3), (1, 2), (2, 7, 1, 1)]

@@ -26,6 +26,9 @@ from weightlore.binary.folding import pooled_convolution as pooled_convolution
 from weightlore.binary.hybrid import HybridFit as HybridFit
 from weightlore.binary.hybrid import fine_tune as fine_tune
 from weightlore.binary.hybrid import fine_tune_binary as fine_tune_binary
+from weightlore.binary.latent import BinaryTraining as BinaryTraining
+from weightlore.binary.latent import rounded_binary as rounded_binary
+from weightlore.binary.layers import binary_layers as binary_layers
 from weightlore.binary.normalization import normalization_factors as normalization_factors
 from weightlore.binary.normalization import normalized as normalized
 from weightlore.binary.offsets import simulate_corrected as simulate_corrected
@@ -62,14 +65,11 @@ from weightlore.binary.thresholds import absorbed_layers as absorbed_layers
 from weightlore.binary.thresholds import scale_and_sign as scale_and_sign
 from weightlore.binary.training import BinaryFit as BinaryFit
 from weightlore.binary.training import BinaryRecipe as BinaryRecipe
-from weightlore.binary.training import BinaryTraining as BinaryTraining
 from weightlore.binary.training import fit_binary as fit_binary
-from weightlore.binary.training import rounded_binary as rounded_binary
 from weightlore.binary.variants import Variant as Variant
 from weightlore.binary.variants import variant as variant
 from weightlore.binary.weights import binarize as binarize
 from weightlore.binary.weights import binary_gradient as binary_gradient
-from weightlore.binary.weights import binary_layers as binary_layers
 from weightlore.binary.weights import binary_weight as binary_weight
 from weightlore.binary.weights import project_ as project_
 from weightlore.binary.weights import sign as sign

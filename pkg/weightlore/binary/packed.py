@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from weightlore.binary.weights import binary_layers, require_weight
+from weightlore.binary.layers import binary_layers, require_weight
 from weightlore.errors import DataError, ParameterError
 
 __all__ = ["Packed", "PackedSize", "load_packed", "pack", "packed_size", "save_packed"]

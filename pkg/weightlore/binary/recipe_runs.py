@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.binary.conversion import Converted, to_spiking
+from weightlore.binary.latent import BinaryTraining
 from weightlore.binary.recipes import Images, PaperRecipe
 from weightlore.binary.sharing import Processes
-from weightlore.binary.training import BinaryTraining
 from weightlore.data import Split
 from weightlore.errors import DataError, ParameterError
 from weightlore.spiking import SpikingNetwork, simulate

@@ -13,7 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from weightlore.binary.weights import closest_, mapped, require_channels
+from weightlore.binary.layers import require_channels
+from weightlore.binary.weights import closest_, mapped
 from weightlore.errors import ParameterError
 
 __all__ = ["PlainSign", "Rule", "ScaledSign"]
