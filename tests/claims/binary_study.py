@@ -37,8 +37,8 @@ from weightlore.binary import (
 from weightlore.binary.conversion import Maximum
 from weightlore.data import Split, digits, fetch
 from weightlore.networks import mlp, vgg15
-from weightlore.spiking import Neuron, Record, simulate
-from weightlore.spiking.encoding import Encode, poisson
+from weightlore.spiking import Neuron, Record, poisson, simulate
+from weightlore.spiking.encoding import Encode
 from weightlore.spiking.neurons import Reset
 from weightlore.training import MakeOptimizer, adam, evaluate, fit, sgd
 

@@ -11,8 +11,7 @@ from tests.claims.binary_study import DIGITS, STUDIES, Study, converted, fact, s
 from tests.claims.claims_binarized import claim
 from tests.claims.claims_latency import KINDS, LOST, enough, potentials
 
-from weightlore.spiking import choose_level, simulate
-from weightlore.spiking.operations import Cost, energy, operations
+from weightlore.spiking import Cost, choose_level, energy, operations, simulate
 from weightlore.teaching.claims import Claim, beyond
 
 torch.set_num_threads(1)

@@ -13,6 +13,8 @@ from tests.claims.claims_binarized import claim
 from torch import Tensor
 
 from weightlore.binary import (
+    fine_tune,
+    fine_tune_binary,
     fit_binary,
     fit_clip_floor_shift,
     simulate_corrected,
@@ -22,7 +24,6 @@ from weightlore.binary import (
     with_initial_potential,
     with_shifted_current,
 )
-from weightlore.binary.hybrid import fine_tune, fine_tune_binary
 from weightlore.spiking import Record, simulate
 from weightlore.teaching.claims import Claim
 from weightlore.training import sgd

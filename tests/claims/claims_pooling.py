@@ -125,8 +125,8 @@ def rows(attempt: str) -> list[Claim]:
             f"spiking-over-{kind}",
             f"With binary weights and spikes {CHOSEN} is more accurate than {WORDS[kind]}, in its authors' spiking "
             "form.",
-            f"{STEPS} steps; average pooling behind the ReLU as neurons of their own, max pooling as the OR of a window, "
-            "beside it by a gate; difference of test accuracies",
+            f"{STEPS} steps; average pooling behind the ReLU as neurons of their own, max pooling as the OR of a "
+            "window; difference of test accuracies",
             partial(better_spiking, attempt, kind),
         )
         for kind in ("average_after", "max_before", "max_after")
@@ -136,7 +136,7 @@ def rows(attempt: str) -> list[Claim]:
             attempt,
             f"pooling-before-saves-{kind}",
             f"{CHOSEN[0].upper()}{CHOSEN[1:]} saves steps against pooling by neurons of its own, for {kind} weights.",
-            "first step with at most one point less than without spikes; pooling behind the ReLU over pooling before it",
+            "first step with at most one point less than without spikes; pooling behind the ReLU over before it",
             partial(faster, attempt, kind),
             unit="factor",
             verdict=beyond(1.0),
