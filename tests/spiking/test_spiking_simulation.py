@@ -16,6 +16,7 @@ from weightlore.spiking import (
     compiled,
     early_exit,
     evidence,
+    scan,
     simulate,
     simulation,
     step_by_step,
@@ -169,6 +170,43 @@ def test_oracle_weights_and_thresholds_of_any_value(engine, dtype):
     assert torch.equal(found.potentials[1], expected.potentials[1]), "its currents are one and the same product"
     assert all(torch.equal(a, b) for a, b in zip(found.spike_counts, expected.spike_counts, strict=True))
     torch.testing.assert_close(found.potentials[2], expected.potentials[2], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not compiled.available(), reason="numba is absent")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", MAKERS)
+def test_property_the_engine_asked_for_is_the_one_that_scans(kind, dtype, monkeypatch):
+    network, shape = made(kind, dtype=dtype)
+    scanned, original = [], compiled.compiled_scan
+    monkeypatch.setattr(compiled, "compiled_scan", lambda *a, **k: scanned.append(a) or original(*a, **k))
+    for record in ((), (1, 2)):
+        simulate(network, inputs(4, *shape, dtype=dtype), 6, chunk=3, engine="torch", record=record)
+        assert scanned == []
+        simulate(network, inputs(4, *shape, dtype=dtype), 6, chunk=3, engine="numba", record=record)
+        calls = {"deep": 2 * 2, "images": 2 * 4, "circular": 2 * (1 + 3 + 3 + 3)}[kind]
+        assert len(scanned) == calls, "every layer in every chunk, or in every step where layers step together"
+        scanned.clear()
+
+
+def test_property_which_engine_is_chosen(monkeypatch):
+    x = torch.zeros(2, 3)
+    for available, loaded, updates, expected in [
+        (True, True, 1, "numba"),
+        (True, False, 1, "torch"),
+        (True, False, scan.WORTH_COMPILING, "numba"),
+        (False, False, 10**12, "torch"),
+    ]:
+        monkeypatch.setattr(compiled, "available", lambda available=available: available)
+        monkeypatch.setattr(compiled, "loaded", lambda loaded=loaded: loaded)
+        assert scan.choose_engine("auto", updates, x) == expected
+        assert scan.choose_engine("torch", updates, x) == "torch"
+        assert scan.choose_engine("auto", updates, x.half()) == "torch"
+    monkeypatch.setattr(compiled, "available", lambda: True)
+    assert scan.choose_engine("numba", 1, x) == "numba"
+    with pytest.raises(
+        ParameterError, match="computes in float32 and float64 on the CPU, got torch.bfloat16".replace(".", r"\.")
+    ):
+        scan.choose_engine("numba", 1, x.bfloat16())
 
 
 @pytest.mark.parametrize("kind", MAKERS)
