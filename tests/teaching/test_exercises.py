@@ -136,6 +136,7 @@ def test_property_an_answer_may_be_a_list_an_array_or_a_tensor():
 
 def test_property_a_wrong_answer_without_a_name_gets_the_hint():
     assert check("corrupted.by_hand", [0.1, 0.7, -0.3]).says == ALL["corrupted.by_hand"].hint
+    assert check("corrupted.by_hand", [0.4, 0.4, 0.4]).says == ALL["corrupted.by_hand"].hint, "not clipped to one value"
 
 
 def test_property_other_right_answers_are_taken():

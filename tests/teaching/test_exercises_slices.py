@@ -60,6 +60,7 @@ def test_oracle_answers_by_hand():
     assert check("sliced.digits", [3, 1, 2, 0]).verdict == "right"
     assert check("sliced.force", lambda q: sum(4.0**-k * ((q >> 2 * k) % 4 > 0) for k in range(4))).verdict == "right"
     assert check("sliced.detach", [0, 1 / 64, 1 / 64]).verdict == "right"
+    assert "rounded" in check("sliced.detach", [0, 0.0156, 0.0156]).says
     assert check("sliced.uphill", 63).verdict == "right"
 
 

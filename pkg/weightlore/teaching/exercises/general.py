@@ -109,7 +109,7 @@ def _values(a: np.ndarray, b: np.ndarray, tolerance: float) -> Said | None:
     if factor and close(a, factor * b, tolerance):
         near = " It looks rounded; give more digits." if abs(factor - 1) < NEAR else " Which norm, or which constant?"
         return "scale", f"Your answer is {factor:.3g} times the right one.{near}"
-    if a.size > 2 and close(a, np.clip(b, a.min(), a.max()), tolerance):
+    if a.size > 2 and a.min() < a.max() and close(a, np.clip(b, a.min(), a.max()), tolerance):
         return "clipping", f"Where the answer leaves [{a.min():.3g}, {a.max():.3g}], yours is cut off."
     if a.size > 1 and close(a - a.mean(), b - b.mean(), tolerance):
         return "offset", f"Every entry is off by the same {float((a - b).mean()):.3g}."

@@ -48,6 +48,7 @@ EXPECTED_SUM = Exercise(
             lambda: [_expected()[0], ROWS * _expected(rows=1)[1]],
         ),
     ),
+    tolerance=5e-3,
 )
 
 
