@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.binary import absorb_scales
-from weightlore.spiking import Neuron, SpikingLayer, SpikingNetwork, if_step
+from weightlore.spiking import Cost, Neuron, SpikingLayer, SpikingNetwork, break_even, if_step
 from weightlore.spiking.neurons import Reset
-from weightlore.spiking.operations import Cost, break_even
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 
 __all__ = ["ABSORB", "BREAK_EVEN", "FEWEST_STEPS", "HARD_RATE", "SPIKE_TRAIN", "ZERO_MEAN"]
