@@ -18,7 +18,7 @@ def by_trial(potential, targets, loss):
     full, best = (potential[-1].argmax(1) == targets).double().mean(), math.inf
     for level in potential.amax(2).unique().flip(0).tolist():
         found = early_exit(potential, "potential", level).prediction
-        if float(full - (found == targets).double().mean()) > loss + 1e-9:
+        if float(full - (found == targets).double().mean()) > loss:
             break
         best = level
     return best
@@ -68,6 +68,12 @@ def test_oracle_answers_by_hand():
 
     assert check("binarized.exit_step", first).verdict == "right"
     assert check("binarized.stepped", lambda z, n: torch.floor(z * n + 0.5).clamp(0, n) / n).verdict == "right"
+
+
+def test_property_no_wish_of_the_checker_is_decided_by_rounding():
+    count = len(latency._races()[0][1])
+    assert all(0.1 < loss * count % 1 < 0.9 for loss in latency.LOSSES if loss)
+    assert len({math.floor(loss * count) for loss in latency.LOSSES}) == len(latency.LOSSES)
 
 
 def test_limit_an_answer_that_raises_is_a_wrong_answer():

@@ -92,6 +92,10 @@ FEWEST_STEPS = Exercise(
         Diagnosis("factor", "Each is half of what is needed: from 0, the error comes close to 1/T.", lambda: [50, 25]),
         Diagnosis("one more", "One step less is enough: the error stays within its bound.", lambda: [101, 51]),
         Diagnosis("one less", "One step more: with 99 some currents are off by nearly 1/99.", lambda: [99, 49]),
+        Diagnosis("one more", "From 0, one step less is enough: the error stays below 1/T.", lambda: [101, 50]),
+        Diagnosis("one more", "From 1/2, one step less is enough: it may be off by 1/(2T) exactly.", lambda: [100, 51]),
+        Diagnosis("one less", "From 0, one step more: with 99 some currents are off by nearly 1/99.", lambda: [99, 50]),
+        Diagnosis("one less", "From 1/2, one step more: with 49 some currents are off by 1/98.", lambda: [100, 49]),
         Diagnosis("factor", "Each is twice what is needed.", lambda: [200, 100]),
     ),
 )
