@@ -26,7 +26,7 @@ MENDED = {
     '<summary><span class="toctree-toggle"': '<summary aria-label="Pages below this one"><span class="toctree-toggle"',
     '<div role="list" class="citation-list">': '<div class="citation-list">',
 }
-# On every page the theme loads its search, for a search while typing that this book does not use; its search page has its own.
+# On every page the theme loads a search while typing, which this book does not use; its search page has its own.
 SEARCH = re.compile(r'\n *<script src="[^"]*(?:searchtools|language_data|searchindex)\.js"></script>')
 LOG = logging.getLogger(__name__)
 
