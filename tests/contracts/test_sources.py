@@ -24,6 +24,10 @@ READING = {
     *("gawlikowski2023uncertainty", "lu2020binary", "sundararajan2018note", "zhang2019bitslice", "zhang2019ptu"),
     *("andriushchenko2022sam", "goodfellow2015explaining", "jiao2024pvf", "keskar2017largebatch", "lu2023poisoning"),
     *("madry2018resistant", "srivastava2014dropout", "tsai2021formalizing", "zheng2021amp"),
+    *("adebayo2018local", "adebayo2018sanity", "baehrens2010explain", "binder2023shortcomings", "dalal2005hog"),
+    *("hedstrom2024fresh", "kokhlikyan2020captum", "sotoudeh2019computing", "wang2004ssim"),
+    *("sundararajan2017axiomatic", "bach2015lrp", "selvaraju2017gradcam", "shrikumar2017deeplift"),
+    *("smilkov2017smoothgrad", "springenberg2015striving", "zeiler2014visualizing"),
 }
 
 
