@@ -203,6 +203,7 @@ CASES = {
         spiking_network(), digits("test").x[:5], 9, encode=spiking.poisson, generator=g
     ).potential.detach(),
     "data.shift": lambda g: data.shift(digits("test").x[:3], "gaussian_noise", 3, generator=g),
+    "data.few_labels": lambda g: data.few_labels(digits("train"), 3, generator=g).x,
     "data.heteroscedastic_sine": lambda g: data.heteroscedastic_sine(20, generator=g).y,
     "data.stripes": lambda g: data.stripes(5, generator=g).x,
     "data.two_moons": lambda g: data.two_moons(20, generator=g).x,
@@ -212,6 +213,7 @@ CASES = {
         networks.recurrent("gru", vocabulary=9, embedding=4, hidden=3, classes=2, generator=g)
     ),
     "networks.resnet20": lambda g: parameters(networks.resnet20(width=2, generator=g)),
+    "networks.sequence": lambda g: parameters(networks.sequence("gru", inputs=4, hidden=3, classes=2, generator=g)),
     "networks.vgg11": lambda g: parameters(networks.vgg11(width=2, generator=g)),
     "networks.vgg15": lambda g: parameters(networks.vgg15(width=2, generator=g)),
     "training.cross_entropy": lambda g: training.cross_entropy(*small(), g),

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from weightlore.errors import ParameterError
-from weightlore.networks import Layered, cnn, mlp, recurrent, resnet20, vgg11, vgg15
+from weightlore.networks import Layered, cnn, mlp, recurrent, resnet20, sequence, vgg11, vgg15
 from weightlore.networks.layered import built
 from weightlore.parameters import call, flatten, layout
 from weightlore.stacked.recording import record
@@ -23,11 +23,12 @@ NETWORKS = {
     "rnn": lambda g: recurrent("rnn", **SMALL, generator=g),
     "gru": lambda g: recurrent("gru", **SMALL, layers=2, normalize=True, generator=g),
     "lstm": lambda g: recurrent("lstm", **SMALL, layers=2, bidirectional=True, generator=g, dtype=torch.float64),
+    "sequence": lambda g: sequence("gru", inputs=6, hidden=5, classes=3, generator=g),
 }
-SHAPES = {"cnn": (2, 9, 8), "vgg11": (3, 32, 32), "vgg15": (1, 32, 32), "resnet20": (3, 16, 16)}
+SHAPES = {"sequence": (4, 6), "cnn": (2, 9, 8), "vgg11": (3, 32, 32), "vgg15": (1, 32, 32), "resnet20": (3, 16, 16)}
 RECURRENT = ("rnn", "gru", "lstm")
 NAMES = sorted(NETWORKS)
-IN_A_CHAIN = [name for name in NAMES if name not in RECURRENT]
+IN_A_CHAIN = [name for name in NAMES if name not in (*RECURRENT, "sequence")]
 
 
 def made(name, seed=0):

@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from weightlore.errors import ParameterError
-from weightlore.networks import recurrent
+from weightlore.networks import recurrent, sequence
 from weightlore.parameters import layout
 
 KINDS = ("rnn", "gru", "lstm")
@@ -103,6 +103,57 @@ def test_limit_a_sentence_without_words_leaves_the_state_at_zero(generator):
     assert torch.equal(model(torch.zeros(2, 3, dtype=torch.int64)), model.readout(torch.zeros(2, 10)))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_oracle_vectors_are_read_as_embedded_tokens_are(kind, generator):
+    options = {"hidden": 5, "classes": 3, "layers": 2, "bidirectional": True, "dtype": torch.float64}
+    tokens = recurrent(kind, vocabulary=20, embedding=4, **options, generator=generator)
+    vectors = sequence(kind, inputs=4, **options, generator=generator)
+    vectors.load_state_dict({k: v for k, v in tokens.state_dict().items() if k != "embedding.weight"})
+    x = sentences(generator)
+    marked = torch.cat([tokens.embedding(x), (x != 0).double()[..., None]], dim=-1)
+    torch.testing.assert_close(vectors(marked), tokens(x))
+    torch.testing.assert_close(vectors(marked[:1, :, :-1]), tokens(x[:1]))  # the first has no padding
+
+
+def test_property_what_padding_holds_is_never_read(generator):
+    model = sequence("gru", inputs=2, hidden=3, classes=2, bidirectional=True, generator=generator)
+    x = torch.randn(1, 5, 3, generator=generator)
+    x[..., 2] = torch.tensor([1.0, 0.0, 1.0, 1.0, 0.0])
+    other = x.clone()
+    other[:, [1, 4], :2] = 1e6
+    assert torch.equal(model(x), model(other))
+    assert torch.equal(model(x), model(x[:, [0, 2, 3], :2]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_oracle_the_walk_of_a_cell_is_step_by_step_and_memory_is_that_of_an_lstm(kind, generator):
+    model = sequence(kind, inputs=2, hidden=3, classes=2, generator=generator, dtype=torch.float64)
+    x = torch.randn(2, 4, 2, generator=generator, dtype=torch.float64)
+    cell, words = model.layers[0], torch.ones(2, 4, 1, dtype=torch.bool)
+    states, memories = cell.walk(cell.drive(x), words, reverse=True)
+    h = c = torch.zeros(2, 3, dtype=torch.float64)
+    for t in (3, 2, 1, 0):
+        h, c = cell.step(cell.drive(x)[:, t], h, c)
+        assert torch.equal(states[t], h)
+        assert torch.equal(memories[t], c)
+    assert bool(memories[0].any()) == (kind == "lstm")
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (torch.zeros(2, 3), r"vectors of shape \(N, T, 2\), T >= 1, floating, or 3 features .*got \(2, 3\)"),
+        (torch.zeros(2, 0, 2), "T >= 1"),
+        (torch.zeros(2, 3, 4), r"got \(2, 3, 4\)"),
+        (torch.zeros(2, 3, 2, dtype=torch.int64), "torch.int64"),
+        (torch.full((2, 3, 3), 0.5), "marks steps by 1 and padding by 0, got 0.5 to 0.5"),
+    ],
+)
+def test_error_no_vectors_of_the_right_form(x, said, generator):
+    with pytest.raises(ParameterError, match=said):
+        sequence("rnn", inputs=2, hidden=3, classes=2, generator=generator)(x)
+
+
 @pytest.mark.parametrize(
     ("x", "said"),
     [
@@ -123,5 +174,7 @@ def test_error_kind_and_sizes(generator):
         recurrent("transformer", **SIZES, generator=generator)
     with pytest.raises(ParameterError, match="hidden must be"):
         recurrent("rnn", **{**SIZES, "hidden": 0}, generator=generator)
+    with pytest.raises(ParameterError, match="inputs must be"):
+        sequence("rnn", inputs=0, hidden=3, classes=2, generator=generator)
     with pytest.raises(ParameterError, match="at least 2 tokens"):
         recurrent("rnn", **{**SIZES, "vocabulary": 1}, generator=generator)
