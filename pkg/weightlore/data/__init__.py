@@ -5,6 +5,7 @@ from weightlore.data.digits import digits_indices as digits_indices
 from weightlore.data.fetched import data_folder as data_folder
 from weightlore.data.fetched import datasets as datasets
 from weightlore.data.fetched import fetch as fetch
+from weightlore.data.few import few_labels as few_labels
 from weightlore.data.folders import ImageFolder as ImageFolder
 from weightlore.data.folders import image_folder as image_folder
 from weightlore.data.folds import fold as fold
