@@ -1,12 +1,14 @@
 """What all networks have in common."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
 
 from weightlore.errors import ParameterError
 from weightlore.networks import Layered, cnn, mlp, recurrent, resnet20, sequence, vgg11, vgg15
-from weightlore.networks.layered import built
+from weightlore.networks.layered import built, redraw
 from weightlore.parameters import call, flatten, layout
 from weightlore.stacked.recording import record
 
@@ -130,6 +132,30 @@ def test_property_initial_spread_counts_inputs_or_outputs_and_the_readout_is_sma
     model = built(make, generator=generator, dtype=torch.float64, fan="out", linear_spread=0.01)
     assert model[0].weight.detach().std().item() == pytest.approx((2 / (60 * 9)) ** 0.5, rel=0.02)
     assert model[1].weight.detach().std().item() == pytest.approx(0.01, rel=0.02)
+
+
+def test_property_networks_remember_the_law_of_their_parameters():
+    model, _ = made("vgg15")
+    copy, g = deepcopy(model), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in copy.parameters():
+            p.fill_(7.0)
+    assert all(redraw(module, generator=g) == isinstance(module, nn.Linear | nn.Conv2d) for module in copy.modules())
+    assert torch.equal(flatten(copy), flatten(model)), "the same generator draws what it drew when the network was made"
+
+
+def test_limit_a_module_of_another_maker_is_not_redrawn():
+    layer = nn.Linear(3, 2)
+    before = flatten(layer)
+    assert not redraw(layer, generator=torch.Generator())
+    assert torch.equal(flatten(layer), before)
+
+
+def test_limit_padding_stays_zero_when_it_is_redrawn():
+    embedding = made("gru")[0].embedding
+    assert redraw(embedding, generator=torch.Generator().manual_seed(3))
+    assert not embedding.weight[0].any()
+    assert embedding.weight[1:].all()
 
 
 def test_error_integer_dtype(generator):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from weightlore.errors import ParameterError
 
-__all__ = ["Chain", "Layered", "built", "require_counts", "walked"]
+__all__ = ["Chain", "Layered", "built", "redraw", "require_counts", "walked"]
 
 Shape = tuple[int, ...]
 Model = TypeVar("Model", bound=nn.Module)
@@ -204,18 +204,43 @@ def built(
         raise ParameterError(f"parameters are real numbers: dtype must be floating, for example float64, got {dtype}")
     with torch.random.fork_rng(devices=[]):
         model = make().to(dtype)
-    with torch.no_grad():
-        for name, module in model.named_modules():
-            if isinstance(module, nn.Linear | nn.Conv2d):
-                told = linear_spread if isinstance(module, nn.Linear) else None
-                _draw(module.weight, told or _spread(module.weight, name == "readout", fan), generator)
-                if module.bias is not None:
-                    module.bias.zero_()
-            if isinstance(module, nn.Embedding):
-                _draw(module.weight, 1.0, generator)
-                if module.padding_idx is not None:
-                    module.weight[module.padding_idx] = 0.0
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            told = linear_spread if isinstance(module, nn.Linear) else None
+            object.__setattr__(module, "spread", told or _spread(module.weight, name == "readout", fan))
+            redraw(module, generator=generator)
+        if isinstance(module, nn.Embedding):
+            object.__setattr__(module, "spread", 1.0)
+            redraw(module, generator=generator)
     return model
+
+
+def redraw(module: nn.Module, *, generator: torch.Generator) -> bool:
+    """Draw the parameters of a module anew, in place, by the law by which ``built`` drew them.
+
+    ``built`` leaves the standard deviation as ``spread`` with each convolution, fully connected layer and embedding;
+    copies keep it.
+
+    Args:
+        module: one of these; without its children.
+        generator: where the draws come from.
+
+    Returns:
+        Whether the module has been drawn by ``built``; otherwise nothing happens.
+
+    Source: [he2015rectifiers]; that networks remember their law is ours.
+    """
+    spread = vars(module).get("spread")
+    if spread is None or not isinstance(module, nn.Linear | nn.Conv2d | nn.Embedding):
+        return False
+    with torch.no_grad():
+        _draw(module.weight, spread, generator)
+        if isinstance(module, nn.Embedding):
+            if module.padding_idx is not None:
+                module.weight[module.padding_idx] = 0.0
+        elif module.bias is not None:
+            module.bias.zero_()
+    return True
 
 
 def _spread(weight: Tensor, readout: bool, fan: Literal["in", "out"]) -> float:
