@@ -28,6 +28,11 @@ READING = {
     *("hedstrom2024fresh", "kokhlikyan2020captum", "sotoudeh2019computing", "wang2004ssim"),
     *("sundararajan2017axiomatic", "bach2015lrp", "selvaraju2017gradcam", "shrikumar2017deeplift"),
     *("smilkov2017smoothgrad", "springenberg2015striving", "zeiler2014visualizing"),
+    *("yosinski2014transferable", "mou2016transferable", "misra2016crossstitch", "rusu2016progressive"),
+    *("ruder2019sluice", "ganin2016domain", "li2018explicit", "li2019delta", "guo2019spottune", "guo2020adafilter"),
+    *("zhu2018gated", "zhang2020sidetuning", "jang2019learning", "lin2020dtlet", "houlsby2019adapters", "hu2021lora"),
+    *("kumar2022distort", "lecun1998gradient", "howard2017mobilenets", "lake2015human", "weiss2016survey"),
+    *("louizos2018sparse", "li2016revisiting", "kornblith2019better"),
 }
 
 
