@@ -1,0 +1,174 @@
+"""The transfer unit at every step of a recurrent layer (our formulation).
+
+The source's states p_t = P s_t are known for all steps before the first one is taken, since its recursion reads no
+fused state. At step t the cell proposes a state from the input and from what was fused before, and the unit blends:
+
+    plain cell      a_t = W x_t + R h_{t-1} + b          phi = tanh
+    GRU, LSTM       a_t = the cell's next state          phi = identity, or clamped to [-1, 1]
+    h_t = (1 - z_t) p_t + z_t phi(a_t + U (r_t p_t))     h_0 = 0
+
+An LSTM's memory stays the target's, or is blended by the same gate: m_t = (1 - z_t) P m^S_t + z_t m^T_t. At padding
+everything stays as it is. Parameters are shared over time; gates differ from step to step and example to example.
+
+    Bound(unit, p)       a unit and the source's states: what depends on them alone is computed once, for all steps
+    fused(cell, ...)     the walk of a cell whose states are blended; gives Fused(states, z, r)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from weightlore.networks.cells import Cell
+from weightlore.transfer.unit import PTU
+
+__all__ = ["Bound", "Fused", "Gate", "fused", "non_linearity"]
+
+Gate = Tensor | float
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What a walk through the steps gives.
+
+    Args:
+        states: fused, shape (N, T, H).
+        update: z of each step, T tensors that broadcast to (N, H), or numbers where it is forced.
+        reuse: r of each step, likewise.
+
+    Source: ours
+    """
+
+    states: Tensor
+    update: tuple[Gate, ...]
+    reuse: tuple[Gate, ...]
+
+
+class Bound:
+    """A transfer unit together with the source's states of all steps.
+
+    ``bound(t, a)`` is ``unit(p[:, t], a)``, to rounding. What the gates make of the source is computed for all steps at
+    once, and so is what is let in where the reuse gate looks at nothing.
+
+    Args:
+        unit: for vectors, not for images.
+        p: the source's states, adapted, shape (N, T, C).
+
+    Source: ours, because a step should cost little more than that of the cell
+    """
+
+    def __init__(self, unit: PTU, p: Tensor) -> None:
+        self.unit, self.p = unit, p.unbind(1)
+        z, r = unit.forced
+        self.z: Gate | None = z
+        self.r: Gate | None = 0.0 if unit.inject is None else r
+        if unit.gates.kind in ("scalar", "channel"):
+            self._decide(unit.gates(p[:, 0], p[:, 0]))
+        self.of_p = self._looked(p) if self.z is None or self.r is None else None
+        self.let_in = None if self.r is None else self._injected(p)
+
+    def __call__(self, t: int, a: Tensor) -> tuple[Tensor, Gate, Gate]:
+        """Return the fused state h (N, C) of step t and the gates z and r, given the target's a (N, C)."""
+        said = self.unit.phi(a)
+        z, r = self._values(t, said)
+        c = self._candidate(t, a, said, r)
+        return (1 - z) * self.p[t] + z * c, z, r
+
+    def _decide(self, logits: Sequence[Tensor]) -> None:
+        """Take gates that look at nothing for all steps, where nothing is forced."""
+        self.z = self.unit.squash(logits[0]) if self.z is None else self.z
+        self.r = self.unit.squash(logits[1]) if self.r is None else self.r
+
+    def _looked(self, p: Tensor) -> Sequence[Tensor]:
+        """Return the part of the gates' logits that comes from the source, T tensors (N, gates C)."""
+        gates = self.unit.gates
+        if gates.kind == "channel-diag":
+            return (gates.weight[0] * p.repeat(1, 1, gates.count) + gates.bias).unbind(1)
+        return nn.functional.linear(p, gates.weight[:, : gates.channels], gates.bias).unbind(1)
+
+    def _values(self, t: int, said: Tensor) -> tuple[Gate, Gate]:
+        if self.z is not None and self.r is not None:
+            return self.z, self.r
+        gates, of_p = self.unit.gates, self.of_p
+        assert of_p is not None
+        if gates.kind == "channel-diag":
+            logits = of_p[t] + gates.weight[1] * said.repeat(1, gates.count)
+        else:
+            logits = torch.addmm(of_p[t], said, gates.weight[:, gates.channels :].t())
+        found = self.unit.squash(logits).chunk(gates.count, dim=1)
+        return found[0] if self.z is None else self.z, found[1] if self.r is None else self.r
+
+    def _candidate(self, t: int, a: Tensor, said: Tensor, r: Gate) -> Tensor:
+        """Return phi of the target's input with what of the source is let in."""
+        unit, base = self.unit, a
+        if unit.carry is not None and unit.carry_bias is not None:
+            base = nn.functional.linear(said, unit.carry, unit.carry_bias)
+        elif self.let_in is not None and isinstance(self.r, float) and self.r == 0.0:
+            return said
+        if self.let_in is not None:
+            return unit.phi(base + self.let_in[t])
+        assert unit.inject is not None
+        if unit.inject.ndim == 1:
+            return unit.phi(base + unit.inject * (r * self.p[t]))
+        return unit.phi(torch.addmm(base, r * self.p[t], unit.inject.t()))
+
+    def _injected(self, p: Tensor) -> Sequence[Tensor]:
+        """Return U (r p) of all steps, where r is known beforehand."""
+        unit = self.unit
+        assert self.r is not None
+        if unit.inject is None or (isinstance(self.r, float) and self.r == 0.0):
+            return torch.zeros_like(p).unbind(1)
+        let_in = self.r * p
+        return (unit.inject * let_in if unit.inject.ndim == 1 else nn.functional.linear(let_in, unit.inject)).unbind(1)
+
+
+def fused(
+    cell: Cell, bound: Bound, driven: Tensor, words: Tensor, *, memories: Tensor | None = None, reverse: bool = False
+) -> Fused:
+    """Walk a cell through the steps, each of its states blended with the source's.
+
+    Args:
+        cell: the target's.
+        bound: unit and source's states (N, T, H); its phi is that of ``non_linearity``.
+        driven: what the inputs add to the cell's gates, shape (N, T, G H).
+        words: which steps are words, shape (N, T, 1), bool; the others leave state and memory as they are.
+        memories: of the source's LSTM, adapted, shape (N, T, H), to be blended by the same z; ``None`` keeps the
+            target's memory.
+        reverse: whether to go from the last step to the first.
+
+    Returns:
+        States and gates of all steps, in the order of the steps.
+
+    Source: [zhang2019ptu], abstract, in our formulation: how the unit enters recurrent networks could not be read
+    """
+    h = m = driven.new_zeros(len(driven), cell.hidden)
+    theirs = None if memories is None else memories.unbind(1)
+    driven_, words_, steps = driven.unbind(1), words.unbind(1), range(driven.shape[1])
+    found: list[tuple[Tensor, Gate, Gate]] = []
+    for t in reversed(steps) if reverse else steps:
+        if cell.kind == "rnn":
+            a, memory = driven_[t] + cell.recur(h), m
+        else:
+            a, memory = cell.step(driven_[t], h, m)
+        after, z, r = bound(t, a)
+        if theirs is not None:
+            memory = (1 - z) * theirs[t] + z * memory
+        h, m = torch.where(words_[t], after, h), torch.where(words_[t], memory, m)
+        found.append((h, z, r))
+    states, update, reuse = zip(*(found[::-1] if reverse else found), strict=True)
+    return Fused(torch.stack(states, dim=1), update, reuse)
+
+
+def non_linearity(cell: Cell, *, clamp: bool = False) -> nn.Module:
+    """Return the phi of a unit that blends the states of a cell.
+
+    Args:
+        cell: plain: tanh. GRU and LSTM propose finished states: nothing, or a clamp.
+        clamp: whether the candidates of GRU and LSTM are held within [-1, 1], where their own states are.
+
+    Source: ours, because a finished state must not be squashed twice
+    """
+    if cell.kind == "rnn":
+        return nn.Tanh()
+    return nn.Hardtanh() if clamp else nn.Identity()
