@@ -11,7 +11,7 @@ import torch
 from tests.contracts import house
 from tests.contracts.files import package
 
-from weightlore import binary, bitslice, corruption, crossbar, data, networks, spiking, training
+from weightlore import attribution, binary, bitslice, corruption, crossbar, data, networks, spiking, training
 from weightlore.corruption import Budget
 from weightlore.crossbar.programming import AbsoluteNoise
 from weightlore.data import Split, digits
@@ -184,7 +184,18 @@ def converted_recipe(generator):
     return binary.convert_recipe(small_recipe(), model, images, generator=generator, count=6).factors
 
 
+def attributed(method, **options):
+    """An attribution by a method that draws."""
+    return lambda g: method(small()[0].eval(), small()[1].x[:2], 3, generator=g, **options).values
+
+
 CASES = {
+    "attribution.noisy_gradients": lambda g: torch.stack(
+        list(attribution.noisy_gradients(small()[0].eval(), small()[1].x[:2], 3, generator=g, samples=3))
+    ),
+    "attribution.smooth_grad": attributed(attribution.smooth_grad, samples=3),
+    "attribution.smooth_grad_squared": attributed(attribution.smooth_grad_squared, samples=3),
+    "attribution.var_grad": attributed(attribution.var_grad, samples=3),
     "binary.convert_recipe": converted_recipe,
     "binary.fine_tune": tuned,
     "binary.fine_tune_binary": tuned_binary,
@@ -231,7 +242,7 @@ CASES = {
         corruption.resistant_gradients(*small(), Budget(0.1), generator=g).gradient
     ),
 }
-PARTS = ("data", "networks", "training", "corruption", "bitslice", "crossbar", "spiking", "binary")
+PARTS = ("data", "networks", "training", "corruption", "bitslice", "crossbar", "spiking", "binary", "attribution")
 UNDRAWN = {
     "training.cross_entropy",
     "corruption.resistant_gradients",

@@ -16,10 +16,11 @@ from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from weightlore.errors import ParameterError, require_finite
 
-__all__ = ["Attribution", "Method", "Output", "chosen", "frozen", "input_gradient", "require", "scores"]
+__all__ = ["Attribution", "Method", "Output", "chosen", "frozen", "input_gradient", "pulled_back", "require", "scores"]
 
 Output = Literal["logit", "probability"]
 
@@ -69,6 +70,12 @@ def require(model: nn.Module, x: Tensor, target: int | Tensor) -> Tensor:
         raise ParameterError(
             f"the network must be in eval mode, but {len(training)} of its parts train, first {training[0]!r}: batch "
             "normalization would mix the examples and dropout would be random; call model.eval()"
+        )
+    mixing = [n for n, m in model.named_modules() if isinstance(m, _BatchNorm) and m.running_mean is None]
+    if mixing:
+        raise ParameterError(
+            f"{mixing[0]!r} normalizes by the statistics of the batch also in eval mode, which mixes the examples: "
+            "keep track_running_stats=True"
         )
     if x.ndim < 2 or len(x) == 0 or not x.is_floating_point():
         raise ParameterError(
@@ -173,12 +180,31 @@ def input_gradient(
         raise ParameterError(f"weights must hold one number an example, ({len(x)},), got {tuple(weights.shape)}")
     with frozen(model), torch.inference_mode(False), torch.enable_grad():
         inputs = x.detach().clone().requires_grad_()
-        score = chosen(model(inputs), classes, output)
-        if not score.requires_grad:
-            raise ParameterError("the score has no gradient: the network must not detach its input or round it")
-        total = score.sum() if weights is None else score @ weights.to(score)
-        (gradient,) = torch.autograd.grad(total, inputs, materialize_grads=True)
-    return require_finite("the gradient of the score", gradient)
+        score = chosen(model(inputs.clone()), classes, output)  # a copy, because a first layer may work in place
+        return pulled_back(score, inputs, weights)
+
+
+def pulled_back(score: Tensor, inputs: Tensor, signal: Tensor | None = None) -> Tensor:
+    """Return the signal that reaches the inputs when one starts at each score and runs backward.
+
+    Args:
+        score: shape (N,), in the graph of the inputs.
+        inputs: what requires the gradient.
+        signal: what starts at each score, shape (N,); ``None`` for ones.
+
+    Returns:
+        The signal, shaped like the inputs, detached.
+
+    Raises:
+        ParameterError: if the score does not depend on the inputs in a differentiable way, or the signal is not finite.
+
+    Source: ours
+    """
+    if not score.requires_grad:
+        raise ParameterError("the score has no gradient: the network must not detach its input or round it")
+    start = torch.ones_like(score) if signal is None else signal.to(score)
+    (found,) = torch.autograd.grad(score, inputs, start, materialize_grads=True)
+    return require_finite("what runs back from the score", found)
 
 
 @contextmanager
