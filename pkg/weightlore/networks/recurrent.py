@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from weightlore.errors import ParameterError
 from weightlore.networks.cells import GATES, Cell, CellKind
 from weightlore.networks.layered import built, require_counts, walked
+from weightlore.networks.reading import read_tokens, read_vectors
 
 __all__ = ["Recurrent", "recurrent", "sequence"]
 
@@ -112,7 +113,8 @@ class Recurrent(nn.Module):
         Raises:
             ParameterError: if x are no tokens of the vocabulary, or no vectors of D features.
         """
-        return self._embed(x, self.embedding) if isinstance(self.embedding, nn.Embedding) else self._measured(x)
+        embedding = self.embedding
+        return read_tokens(x, embedding) if isinstance(embedding, nn.Embedding) else read_vectors(x, self.inputs)
 
     def head(self, h: Tensor) -> Tensor:
         """Return the logits, shape (N, C), from the state after the last word, and after the first going backwards."""
@@ -129,35 +131,6 @@ class Recurrent(nn.Module):
         driven = a[..., :-1].chunk(len(cells), dim=-1)
         both = (cell(part, words > 0, way) for cell, part, way in zip(cells, driven, (False, True), strict=False))
         return torch.cat([*both, words], dim=-1)
-
-    def _embed(self, x: Tensor, embedding: nn.Embedding) -> tuple[Tensor, Tensor]:
-        if x.ndim != 2 or x.is_floating_point() or x.shape[1] == 0:
-            raise ParameterError(
-                f"the network reads tokens of shape (N, T), T >= 1, int64, got {tuple(x.shape)}, {x.dtype}"
-            )
-        try:
-            embedded = embedding(x)
-        except IndexError as error:
-            raise ParameterError(
-                f"tokens must be between 0 and {embedding.num_embeddings - 1}, got {int(x.min())} to {int(x.max())}; "
-                "map words that the vocabulary does not know to one token"
-            ) from error
-        return embedded, (x != 0).to(embedded.dtype).unsqueeze(-1)
-
-    def _measured(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        wide = x.ndim == 3 and x.is_floating_point() and x.shape[1] > 0
-        if not wide or x.shape[2] not in (self.inputs, self.inputs + 1):
-            raise ParameterError(
-                f"the network reads vectors of shape (N, T, {self.inputs}), T >= 1, floating, or {self.inputs + 1} "
-                f"features with 1 for a step and 0 for padding as the last, got {tuple(x.shape)}, {x.dtype}"
-            )
-        marks = x[..., self.inputs :] if x.shape[2] > self.inputs else x.new_ones(*x.shape[:2], 1)
-        if not bool(((marks == 0) | (marks == 1)).all()):
-            raise ParameterError(
-                f"the last of {self.inputs + 1} features marks steps by 1 and padding by 0, got {float(marks.min()):g} "
-                f"to {float(marks.max()):g}"
-            )
-        return x[..., : self.inputs], marks
 
 
 def recurrent(
