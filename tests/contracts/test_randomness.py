@@ -193,6 +193,15 @@ CASES = {
     "attribution.noisy_gradients": lambda g: torch.stack(
         list(attribution.noisy_gradients(small()[0].eval(), small()[1].x[:2], 3, generator=g, samples=3))
     ),
+    "attribution.randomize": lambda g: torch.cat(
+        [parameters(copy.model) for copy in attribution.randomize(small()[0], generator=g)]
+    ),
+    "attribution.reinitialize": lambda g: parameters(attribution.reinitialize(small()[0], ["readout"], generator=g)),
+    "attribution.sensitivity_study": lambda g: torch.tensor(
+        attribution.sensitivity_study(
+            small()[0].eval(), small()[1], {"gradient": attribution.gradient}, draws=2, generator=g
+        ).value
+    ).nan_to_num(nan=9.0),
     "attribution.smooth_grad": attributed(attribution.smooth_grad, samples=3),
     "attribution.smooth_grad_squared": attributed(attribution.smooth_grad_squared, samples=3),
     "attribution.var_grad": attributed(attribution.var_grad, samples=3),
