@@ -229,7 +229,7 @@ def unruled(call: Call, method: str) -> ParameterError:
     Source: ours
     """
     return ParameterError(
-        f"{method} has no rule for {call.name!r} on {len(call.inputs)} activations: it knows layers that add up "
+        f"{method} has no rule for {call.name!r} as it is used here: it knows layers that add up "
         "(linear, convolution, batch normalization in eval mode, average pooling, +), elementwise non-linearities, max "
         "pooling and reshaping; write the network with these, or use a method that needs the gradient only"
     )

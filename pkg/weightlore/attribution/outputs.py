@@ -231,12 +231,12 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
 def _classes(x: Tensor, target: int | Tensor) -> Tensor:
     """Return one class for each example."""
     if isinstance(target, int) and not isinstance(target, bool):
-        classes = torch.full((len(x),), target, dtype=torch.int64, device=x.device)
-    elif isinstance(target, Tensor) and target.dtype == torch.int64 and target.shape in ((len(x),), ()):
-        classes = target.to(x.device).expand(len(x))
-    else:
+        target = torch.tensor(target)
+    if not isinstance(target, Tensor) or target.dtype != torch.int64 or target.shape not in ((len(x),), ()):
         came = f"shape {tuple(target.shape)}, {target.dtype}" if isinstance(target, Tensor) else repr(target)
         raise ParameterError(f"target must be one class, or one for each of the {len(x)} examples, int64, got {came}")
+    with torch.inference_mode(False):
+        classes = target.to(x.device).expand(len(x)).clone()
     if int(classes.min()) < 0:
         raise ParameterError(f"classes are counted from 0, got a target of {int(classes.min())}")
     return classes

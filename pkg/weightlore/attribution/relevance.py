@@ -99,6 +99,7 @@ class _Shared(torch.autograd.Function):
     def backward(ctx: Any, *relevance: Tensor) -> tuple[Tensor | None, ...]:
         """Return a_i sum_j w_ij R_j / (z_j + eps sgn(z_j)) for each input."""
         leaves, z = ctx.inner
-        stable = z.detach() + torch.where(z.detach() >= 0, ctx.epsilon, -ctx.epsilon)
+        plain, epsilon = z.detach(), ctx.epsilon
+        stable = torch.where(plain >= 0, plain + epsilon, plain - epsilon)
         passed = torch.autograd.grad(z, leaves, relevance[0] / stable)
         return None, None, *(leaf.detach() * one for leaf, one in zip(leaves, passed, strict=True))
