@@ -190,6 +190,7 @@ def attributed(method, **options):
 
 
 CASES = {
+    "attribution.gaussian_noise": lambda g: attribution.gaussian_noise(small()[1].x, generator=g),
     "attribution.noisy_gradients": lambda g: torch.stack(
         list(attribution.noisy_gradients(small()[0].eval(), small()[1].x[:2], 3, generator=g, samples=3))
     ),
@@ -204,6 +205,7 @@ CASES = {
     ).nan_to_num(nan=9.0),
     "attribution.smooth_grad": attributed(attribution.smooth_grad, samples=3),
     "attribution.smooth_grad_squared": attributed(attribution.smooth_grad_squared, samples=3),
+    "attribution.uniform_noise": lambda g: attribution.uniform_noise(small()[1].x, generator=g),
     "attribution.var_grad": attributed(attribution.var_grad, samples=3),
     "binary.convert_recipe": converted_recipe,
     "binary.fine_tune": tuned,

@@ -11,6 +11,7 @@ from tests.contracts.files import ROOT, equations, keys, modules
 SECTIONS = {
     "corrupted": ("budget", "random", "closed_form", "group", "ascent", "law", "bound", "resistant", "sharpness"),
     "sliced": ("quantizer", "digits", "penalty", "phases", "metrics", "saving", "crossbar"),
+    "explained": ("path", "quadrature", "baseline"),
     "binarized": (
         *("weights", "training", "packed", "variants", "recipes", "normalization", "conversion", "thresholds", "chip"),
         *("latency", "neuron", "simulation", "input", "exit", "cost", "learning"),

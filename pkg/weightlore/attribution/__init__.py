@@ -3,7 +3,21 @@
 The names of the sub-package, one line each.
 """
 
+from weightlore.attribution.baselines import Standardized as Standardized
+from weightlore.attribution.baselines import baseline_for as baseline_for
+from weightlore.attribution.baselines import black as black
+from weightlore.attribution.baselines import blurred as blurred
+from weightlore.attribution.baselines import farthest as farthest
+from weightlore.attribution.baselines import gaussian_noise as gaussian_noise
+from weightlore.attribution.baselines import gray as gray
+from weightlore.attribution.baselines import uniform_noise as uniform_noise
+from weightlore.attribution.baselines import white as white
 from weightlore.attribution.deep_lift import deep_lift as deep_lift
+from weightlore.attribution.denoising import EntropyRise as EntropyRise
+from weightlore.attribution.denoising import Smoothed as Smoothed
+from weightlore.attribution.denoising import entropy_rise as entropy_rise
+from weightlore.attribution.denoising import histogram_entropy as histogram_entropy
+from weightlore.attribution.denoising import smoothed as smoothed
 from weightlore.attribution.display import Picture as Picture
 from weightlore.attribution.display import absolute_gray as absolute_gray
 from weightlore.attribution.display import limit_by_mass as limit_by_mass
@@ -31,6 +45,9 @@ from weightlore.attribution.inflation import inflated_correlation as inflated_co
 from weightlore.attribution.inflation import shared_factor_correlation as shared_factor_correlation
 from weightlore.attribution.inflation import skewed_correlation as skewed_correlation
 from weightlore.attribution.inflation import spearman_of_normal as spearman_of_normal
+from weightlore.attribution.integrated import AdaptiveAttribution as AdaptiveAttribution
+from weightlore.attribution.integrated import adaptive_integrated_gradients as adaptive_integrated_gradients
+from weightlore.attribution.integrated import integrated_gradients as integrated_gradients
 from weightlore.attribution.operations import Call as Call
 from weightlore.attribution.operations import Ruled as Ruled
 from weightlore.attribution.outputs import Attribution as Attribution
@@ -42,6 +59,11 @@ from weightlore.attribution.outputs import input_gradient as input_gradient
 from weightlore.attribution.outputs import pulled_back as pulled_back
 from weightlore.attribution.outputs import require as require
 from weightlore.attribution.outputs import scores as scores
+from weightlore.attribution.paths import mean_path_gradient as mean_path_gradient
+from weightlore.attribution.paths import path_gradients as path_gradients
+from weightlore.attribution.quadrature import Quadrature as Quadrature
+from weightlore.attribution.quadrature import Rule as Rule
+from weightlore.attribution.quadrature import quadrature as quadrature
 from weightlore.attribution.randomization import Block as Block
 from weightlore.attribution.randomization import Randomized as Randomized
 from weightlore.attribution.randomization import Scheme as Scheme
@@ -50,6 +72,9 @@ from weightlore.attribution.randomization import randomize as randomize
 from weightlore.attribution.randomization import reinitialize as reinitialize
 from weightlore.attribution.ranks import mid_ranks as mid_ranks
 from weightlore.attribution.relevance import lrp_epsilon as lrp_epsilon
+from weightlore.attribution.retraining import Memorized as Memorized
+from weightlore.attribution.retraining import fit_permuted as fit_permuted
+from weightlore.attribution.retraining import permuted_labels as permuted_labels
 from weightlore.attribution.similarity import Average as Average
 from weightlore.attribution.similarity import Channels as Channels
 from weightlore.attribution.similarity import Mask as Mask
@@ -63,6 +88,8 @@ from weightlore.attribution.smoothing import noisy_gradients as noisy_gradients
 from weightlore.attribution.smoothing import smooth_grad as smooth_grad
 from weightlore.attribution.smoothing import smooth_grad_squared as smooth_grad_squared
 from weightlore.attribution.smoothing import var_grad as var_grad
+from weightlore.attribution.structure import hog_similarity as hog_similarity
+from weightlore.attribution.structure import ssim_similarity as ssim_similarity
 from weightlore.attribution.study import Measure as Measure
 from weightlore.attribution.study import Target as Target
 from weightlore.attribution.study import compare_networks as compare_networks
