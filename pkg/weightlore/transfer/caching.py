@@ -15,6 +15,7 @@ from weightlore.errors import ParameterError
 from weightlore.training import in_mode
 from weightlore.training.evaluation import require_fitting
 from weightlore.transfer.network import PTUNet
+from weightlore.transfer.recurrent import PTURecurrent
 
 __all__ = ["CachedPTUNet", "cached"]
 
@@ -34,7 +35,7 @@ class CachedPTUNet(nn.Module):
     Source: ours, because a frozen source need not be asked twice
     """
 
-    def __init__(self, net: PTUNet, example: Tensor) -> None:
+    def __init__(self, net: PTUNet | PTURecurrent, example: Tensor) -> None:
         super().__init__()
         if net.joint:
             raise ParameterError(
@@ -80,7 +81,7 @@ class CachedPTUNet(nn.Module):
         return Split(torch.cat(rows), data.y)
 
 
-def cached(net: PTUNet, *data: Split) -> tuple[CachedPTUNet, tuple[Split, ...]]:
+def cached(net: PTUNet | PTURecurrent, *data: Split) -> tuple[CachedPTUNet, tuple[Split, ...]]:
     """Return a faster form of a transfer network and the data that it reads.
 
     Args:

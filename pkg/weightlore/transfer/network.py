@@ -25,7 +25,7 @@ from weightlore.transfer.adapters import Adapter
 from weightlore.transfer.layers import private, require_layered
 from weightlore.transfer.unit import PTU
 
-__all__ = ["MakeAdapter", "MakeUnit", "PTUNet"]
+__all__ = ["MakeAdapter", "MakeUnit", "PTUNet", "partners"]
 
 Read = TypeVar("Read")
 
@@ -109,7 +109,7 @@ class PTUNet(nn.Module):
         self.source, self.target = private(source, frozen=not joint), private(target, frozen=False)
         self.source_input, self.target_input = source_input or nn.Identity(), target_input or nn.Identity()
         self.joint, self.output_unit = joint, output_unit
-        self.pairs = _paired(source, target, pairs, output_unit)
+        self.pairs = partners(source, target, pairs, output_unit=output_unit)
         dtype = _one_dtype(self.source, self.target)
         require_fitting(self.target, Split(example, torch.zeros(len(example))), "example")
         theirs, ours = self._shapes(example)
@@ -226,8 +226,22 @@ class PTUNet(nn.Module):
         return theirs, found
 
 
-def _paired(source: Layered, target: Layered, pairs: Mapping[int, int] | None, output_unit: bool) -> dict[int, int]:
-    """Return the partner in the source of each layer of the target, lowest first."""
+def partners(
+    source: Layered, target: Layered, pairs: Mapping[int, int] | None, *, output_unit: bool = False
+) -> dict[int, int]:
+    """Return the partner in the source of each layer of the target that carries a unit, lowest first.
+
+    Args:
+        source: can be taken apart into layers.
+        target: likewise.
+        pairs: from layers of the target to layers of the source; ``None`` pairs equal numbers.
+        output_unit: whether there is a unit after the readout, too.
+
+    Raises:
+        ParameterError: if a layer does not exist, equal numbers do not pair all layers, or there would be no unit.
+
+    Source: ours
+    """
     require_layered(source)
     ours, theirs = target.num_layers, source.num_layers
     if pairs is None:

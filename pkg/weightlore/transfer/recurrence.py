@@ -16,6 +16,7 @@ everything stays as it is. Parameters are shared over time; gates differ from st
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,22 @@ class Fused:
     update: tuple[Gate, ...]
     reuse: tuple[Gate, ...]
 
+    def gate(self, which: Literal["update", "reuse"], words: Tensor | None = None) -> Tensor:
+        """Return a gate at every step, shape (N, T, H).
+
+        Args:
+            which: of the two.
+            words: which steps are words, shape (N, T, 1), bool, at least one in each sequence: the others then get the
+                mean of their sequence, so that means over steps are means over words.
+        """
+        like = self.states[:, 0]
+        gates = [g if isinstance(g, Tensor) else like.new_tensor(g) for g in getattr(self, which)]
+        every = torch.stack([g.expand(like.shape) for g in gates], dim=1)
+        if words is None:
+            return every
+        mean = torch.where(words, every, 0.0).sum(1, keepdim=True) / words.sum(1, keepdim=True)
+        return torch.where(words, every, mean)
+
 
 class Bound:
     """A transfer unit together with the source's states of all steps.
@@ -60,19 +77,19 @@ class Bound:
 
     def __init__(self, unit: PTU, p: Tensor) -> None:
         self.unit, self.p = unit, p.unbind(1)
-        z, r = unit.forced
-        self.z: Gate | None = z
-        self.r: Gate | None = 0.0 if unit.inject is None else r
+        self.z: Gate | None = unit.forced[0]
+        self.r: Gate | None = unit.forced[1] if unit.inject is not None else 0.0
+        self.shut = isinstance(self.r, float) and self.r == 0.0  # nothing of the source is let in
         if unit.gates.kind in ("scalar", "channel"):
             self._decide(unit.gates(p[:, 0], p[:, 0]))
-        self.of_p = self._looked(p) if self.z is None or self.r is None else None
-        self.let_in = None if self.r is None else self._injected(p)
+        self.of_p = self._looked(p) if self.z is None or self.r is None else ()
+        self.let_in = () if self.r is None or self.shut else _times(unit.inject, self.r * p).unbind(1)
 
     def __call__(self, t: int, a: Tensor) -> tuple[Tensor, Gate, Gate]:
         """Return the fused state h (N, C) of step t and the gates z and r, given the target's a (N, C)."""
         said = self.unit.phi(a)
         z, r = self._values(t, said)
-        c = self._candidate(t, a, said, r)
+        c = said if self.shut and self.unit.carry is None else self.unit.phi(self._candidate(t, a, said, r))
         return (1 - z) * self.p[t] + z * c, z, r
 
     def _decide(self, logits: Sequence[Tensor]) -> None:
@@ -90,37 +107,33 @@ class Bound:
     def _values(self, t: int, said: Tensor) -> tuple[Gate, Gate]:
         if self.z is not None and self.r is not None:
             return self.z, self.r
-        gates, of_p = self.unit.gates, self.of_p
-        assert of_p is not None
+        gates = self.unit.gates
         if gates.kind == "channel-diag":
-            logits = of_p[t] + gates.weight[1] * said.repeat(1, gates.count)
+            logits = self.of_p[t] + gates.weight[1] * said.repeat(1, gates.count)
         else:
-            logits = torch.addmm(of_p[t], said, gates.weight[:, gates.channels :].t())
+            logits = torch.addmm(self.of_p[t], said, gates.weight[:, gates.channels :].t())
         found = self.unit.squash(logits).chunk(gates.count, dim=1)
         return found[0] if self.z is None else self.z, found[1] if self.r is None else self.r
 
     def _candidate(self, t: int, a: Tensor, said: Tensor, r: Gate) -> Tensor:
-        """Return phi of the target's input with what of the source is let in."""
+        """Return what phi makes the candidate of: the target's input, and what of the source is let in."""
         unit, base = self.unit, a
-        if unit.carry is not None and unit.carry_bias is not None:
+        if unit.carry is not None:
             base = nn.functional.linear(said, unit.carry, unit.carry_bias)
-        elif self.let_in is not None and isinstance(self.r, float) and self.r == 0.0:
-            return said
-        if self.let_in is not None:
-            return unit.phi(base + self.let_in[t])
-        assert unit.inject is not None
-        if unit.inject.ndim == 1:
-            return unit.phi(base + unit.inject * (r * self.p[t]))
-        return unit.phi(torch.addmm(base, r * self.p[t], unit.inject.t()))
+        if self.shut:
+            return base
+        if self.let_in:
+            return base + self.let_in[t]
+        if unit.inject is not None and unit.inject.ndim == 2:
+            return torch.addmm(base, r * self.p[t], unit.inject.t())
+        return base + _times(unit.inject, r * self.p[t])
 
-    def _injected(self, p: Tensor) -> Sequence[Tensor]:
-        """Return U (r p) of all steps, where r is known beforehand."""
-        unit = self.unit
-        assert self.r is not None
-        if unit.inject is None or (isinstance(self.r, float) and self.r == 0.0):
-            return torch.zeros_like(p).unbind(1)
-        let_in = self.r * p
-        return (unit.inject * let_in if unit.inject.ndim == 1 else nn.functional.linear(let_in, unit.inject)).unbind(1)
+
+def _times(inject: Tensor | None, part: Tensor) -> Tensor:
+    """Return U times what is let in, along the channels; without U that is nothing."""
+    if inject is None:
+        return torch.zeros_like(part)
+    return inject * part if inject.ndim == 1 else nn.functional.linear(part, inject)
 
 
 def fused(

@@ -20,6 +20,7 @@ from weightlore.errors import ParameterError
 from weightlore.training import MakeOptimizer, Step, cross_entropy
 from weightlore.transfer.discrete import drawing_from
 from weightlore.transfer.network import PTUNet
+from weightlore.transfer.recurrent import PTURecurrent
 from weightlore.transfer.unit import PTU
 
 __all__ = ["Heard", "gate_adam", "gate_names", "listening", "transfer_step"]
@@ -36,7 +37,7 @@ def transfer_step(*, prior: float = 0.0, joint: Split | None = None, share: floa
 
     Args:
         prior: lambda, >= 0, in units of the loss: how much leaving the source costs.
-        joint: examples of the source task, for a ``PTUNet`` with ``joint=True``: each step sees a batch of the target
+        joint: examples of the source task, for a network with ``joint=True``: each step sees a batch of the target
             and then one of the source.
         share: lambda_S, weight of the source's loss, >= 0.
         batch_size: examples of the source per step, drawn with repetition.
@@ -104,7 +105,7 @@ def gate_adam(
             {"params": [p for p in every if id(p) not in gates], "lr": lr, "weight_decay": weight_decay},
             {"params": [p for p in every if id(p) in gates], "lr": lr * gate_factor, "weight_decay": 0.0},
         ]
-        return AdamW([group for group in groups if group["params"]])
+        return AdamW([group for group in groups if group["params"]], fused=True)
 
     return made
 
@@ -149,8 +150,10 @@ def listening(model: nn.Module) -> Iterator[Heard]:
 
 def _of_source(model: nn.Module, data: Split, batch_size: int, generator: torch.Generator) -> Tensor:
     """Return the loss of the source task on a batch of its own."""
-    if not isinstance(model, PTUNet) or not model.joint:
-        raise ParameterError(f"joint training needs a PTUNet with joint=True, got a {type(model).__name__} without")
+    if not isinstance(model, PTUNet | PTURecurrent) or not model.joint:
+        raise ParameterError(
+            f"joint training needs a PTUNet or PTURecurrent with joint=True, got a {type(model).__name__} without"
+        )
     rows = torch.randint(len(data), (batch_size,), generator=generator, device=generator.device)
     drawn = data[rows.to(data.x.device)]
     return nn.functional.cross_entropy(model.forward_source(drawn.x), drawn.y)
