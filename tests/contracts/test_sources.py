@@ -11,7 +11,10 @@ from tests.contracts.files import ROOT, equations, keys, modules
 SECTIONS = {
     "corrupted": ("budget", "random", "closed_form", "group", "ascent", "law", "bound", "resistant", "sharpness"),
     "sliced": ("quantizer", "digits", "penalty", "phases", "metrics", "saving", "crossbar"),
-    "explained": ("path", "quadrature", "baseline"),
+    "explained": (
+        *("output", "gradient", "smoothing", "guided", "grad_cam", "deep_lift", "relevance"),
+        *("path", "quadrature", "baseline"),
+    ),
     "binarized": (
         *("weights", "training", "packed", "variants", "recipes", "normalization", "conversion", "thresholds", "chip"),
         *("latency", "neuron", "simulation", "input", "exit", "cost", "learning"),
@@ -27,8 +30,6 @@ READING = {
     *("madry2018resistant", "srivastava2014dropout", "tsai2021formalizing", "zheng2021amp"),
     *("adebayo2018local", "adebayo2018sanity", "baehrens2010explain", "binder2023shortcomings", "dalal2005hog"),
     *("hedstrom2024fresh", "kokhlikyan2020captum", "sotoudeh2019computing", "wang2004ssim"),
-    *("sundararajan2017axiomatic", "bach2015lrp", "selvaraju2017gradcam", "shrikumar2017deeplift"),
-    *("smilkov2017smoothgrad", "springenberg2015striving", "zeiler2014visualizing"),
     *("yosinski2014transferable", "mou2016transferable", "misra2016crossstitch", "rusu2016progressive"),
     *("ruder2019sluice", "ganin2016domain", "li2018explicit", "li2019delta", "guo2019spottune", "guo2020adafilter"),
     *("zhu2018gated", "zhang2020sidetuning", "jang2019learning", "lin2020dtlet", "houlsby2019adapters", "hu2021lora"),

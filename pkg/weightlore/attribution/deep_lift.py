@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from weightlore.attribution.baselines import baseline_for
 from weightlore.attribution.operations import Call, Ruled, Visits, unruled, visits
 from weightlore.attribution.outputs import Attribution, Output, chosen, frozen, pulled_back, require
-from weightlore.errors import ParameterError, require_finite
+from weightlore.errors import ParameterError
 
 __all__ = ["deep_lift"]
 
@@ -59,7 +60,7 @@ def deep_lift(
     """
     if not 0 <= tolerance < float("inf"):
         raise ParameterError(f"tolerance is a size and must be a finite number >= 0, got {tolerance}")
-    classes, b = require(model, x, target), _like(x, baseline)
+    classes, b = require(model, x, target), baseline_for(x, baseline)
     with frozen(model), torch.inference_mode(False), torch.enable_grad():
         memory, at_b = _Memory(tolerance), b.clone().requires_grad_().clone()
         with visits(model) as memory.seen, Ruled(memory.record):
@@ -177,15 +178,3 @@ def _start(logits: Tensor, logits_b: Tensor, classes: Tensor, output: Output, to
     ratio = (p.gather(1, own) * p_b - p_b.gather(1, own) * p) / change.masked_fill(near, 1.0)
     others = torch.where(near, -p_b.gather(1, own) * p, ratio).scatter(1, own, 0.0)
     return others.scatter(1, own, -others.sum(1, keepdim=True))
-
-
-def _like(x: Tensor, baseline: Tensor | float) -> Tensor:
-    """Return the baseline of each example, shaped like x."""
-    if not isinstance(baseline, Tensor):
-        baseline = torch.full_like(x, float(baseline))
-    if baseline.shape not in (x.shape, x.shape[1:], (1, *x.shape[1:])) or baseline.dtype != x.dtype:
-        raise ParameterError(
-            f"the baseline must be a number, or shaped like x {tuple(x.shape)} or one example of it, {x.dtype}, got "
-            f"{tuple(baseline.shape)}, {baseline.dtype}"
-        )
-    return require_finite("the baseline", baseline.detach().to(x.device).expand_as(x))
