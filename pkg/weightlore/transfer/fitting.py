@@ -9,7 +9,7 @@ same generator state therefore differ in nothing but the method.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -20,9 +20,14 @@ from weightlore.data import Split
 from weightlore.errors import ParameterError
 from weightlore.networks import Layered
 from weightlore.training import Callback, History, Schedule, Step, cross_entropy, evaluate, fit
+from weightlore.transfer.caching import cached
 from weightlore.transfer.layers import require_layered, trainable
+from weightlore.transfer.steps import gate_names
+from weightlore.transfer.tables import GateTable, gate_table
 
 __all__ = ["Make", "Method", "Plan", "Setting", "TransferRecipe", "Transferred", "fit_transfer", "spawned"]
+
+EXAMPLES = 64
 
 
 class Make(Protocol):
@@ -65,14 +70,16 @@ class Plan:
         gates: names of the parameters that are gates; they have a learning rate of their own and no weight decay, which
             would pull them towards half open.
         decay: whether the others have weight decay; a penalty of the step may take its place.
+        cache: whether the network has a frozen source that should be asked about all data once, as ``cached`` does.
 
     Source: ours
     """
 
     network: nn.Module
     step: Step = cross_entropy
-    gates: tuple[str, ...] = field(default=())
+    gates: tuple[str, ...] = ()
     decay: bool = True
+    cache: bool = False
 
 
 Method = Callable[[Setting], Plan]
@@ -125,6 +132,8 @@ class Transferred:
         history: of the training.
         accuracy: on the validation data, in [0, 1]; ``None`` without such data.
         trainable: number of parameters that training moved.
+        gates: mean gates by layer, channel and class, on the validation data or else on those of the training; ``None``
+            where there are no transfer units.
 
     Source: ours
     """
@@ -133,6 +142,7 @@ class Transferred:
     history: History
     accuracy: float | None
     trainable: int
+    gates: GateTable | None
 
 
 def fit_transfer(
@@ -173,22 +183,24 @@ def fit_transfer(
     require_layered(source)
     for_fresh, for_method, for_training = (spawned(generator) for _ in range(3))
     fresh = make(generator=for_fresh)
-    plan = method(Setting(source, fresh, data.x[:2], for_method))
+    plan = method(Setting(source, fresh, data.x[:EXAMPLES], for_method))
+    trained, seen, watched = _asked_once(plan, data, validation)
     history = fit(
-        plan.network,
-        data,
+        trained,
+        seen,
         generator=for_training,
         step=plan.step,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         optimizer=_optimizer(plan, recipe),
         schedule=recipe.schedule,
-        validation=validation,
+        validation=watched,
         patience=recipe.patience,
         callbacks=callbacks,
     )
-    accuracy = None if validation is None else evaluate(plan.network, validation).accuracy
-    return Transferred(plan.network, history, accuracy, trainable(plan.network))
+    accuracy = None if watched is None else evaluate(trained, watched).accuracy
+    gates = gate_table(plan.network, data if validation is None else validation) if gate_names(plan.network) else None
+    return Transferred(plan.network.eval(), history, accuracy, trainable(plan.network), gates)
 
 
 def spawned(generator: torch.Generator) -> torch.Generator:
@@ -201,6 +213,15 @@ def spawned(generator: torch.Generator) -> torch.Generator:
     """
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     return torch.Generator(device=generator.device).manual_seed(seed)
+
+
+def _asked_once(plan: Plan, data: Split, validation: Split | None) -> tuple[nn.Module, Split, Split | None]:
+    """Return what is trained, and its data; where wanted, with all that a frozen source says of them."""
+    if not plan.cache:
+        return plan.network, data, validation
+    given = (data,) if validation is None else (data, validation)
+    fast, packed = cached(plan.network, *given)  # type: ignore[arg-type]
+    return fast, packed[0], None if validation is None else packed[1]
 
 
 def _optimizer(plan: Plan, recipe: TransferRecipe) -> Callable[[Iterable[nn.Parameter]], Optimizer]:

@@ -20,6 +20,7 @@ from weightlore.transfer.blending import Blends, SideTuned
 from weightlore.transfer.columns import Lateral, Progressive
 from weightlore.transfer.concatenation import Concatenated, matched_units
 from weightlore.transfer.fitting import Plan, Setting
+from weightlore.transfer.layers import private
 from weightlore.transfer.states import HeadStart, State, in_states
 from weightlore.transfer.stitching import CrossStitch, Per, joint_step
 
@@ -46,6 +47,8 @@ def target_stream(setting: Setting, *, start: TargetStart, head: HeadStart) -> L
     """
     if start not in get_args(TargetStart):
         raise ParameterError(f"start is 'source' or 'random', got {start!r}")
+    if start == "random" and head == "new":
+        return private(setting.fresh, frozen=False)  # type: ignore[return-value]
     state: State = "fine-tune" if start == "source" else "random"
     states = [state] * setting.source.num_layers
     made = in_states(setting.source, setting.fresh, states, example=setting.example, head=head)

@@ -103,7 +103,7 @@ def in_states(
     _require_states(source, states, head)
     made, given = private(fresh, frozen=False), private(source, frozen=True)
     _require_dtype(given, made)
-    ours, theirs = layers(fresh, example), layers(source, example)
+    ours, theirs = layers(fresh, example[:2]), layers(source, example[:2])
     if len(ours) != len(theirs):
         raise ParameterError(
             f"source and fresh network must have the same layers, got {len(theirs) - 1} and {len(ours) - 1}"
