@@ -4,6 +4,7 @@ import importlib
 import inspect
 import random
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from tests.contracts import house
 from tests.contracts.files import package
 
-from weightlore import attribution, binary, bitslice, corruption, crossbar, data, networks, spiking, training
+from weightlore import attribution, binary, bitslice, corruption, crossbar, data, networks, spiking, training, transfer
 from weightlore.corruption import Budget
 from weightlore.crossbar.programming import AbsoluteNoise
 from weightlore.data import Split, digits
@@ -189,6 +190,27 @@ def attributed(method, **options):
     return lambda g: method(small()[0].eval(), small()[1].x[:2], 3, generator=g, **options).values
 
 
+def brought(search):
+    """A network brought to a few digits by a method that draws, or by a search."""
+
+    def run(generator):
+        source, few = small()
+        recipe, make = transfer.TransferRecipe(epochs=1, batch_size=8), partial(mlp, (64, 4, 10))
+        options = {"make": make, "generator": generator, "validation": few, "recipe": recipe}
+        if search:
+            return parameters(transfer.exhaustive(source, few, **options).best.network)
+        return parameters(transfer.fit_transfer(source, few, transfer.transfer_units, **options).network)
+
+    return run
+
+
+def in_other_words(generator):
+    given = torch.Generator().manual_seed(5)
+    network = networks.recurrent("gru", vocabulary=4, embedding=3, hidden=2, classes=2, generator=given)
+    words = {"good": 2, "bad": 3}, {"good": 2, "fine": 3}
+    return transfer.translated(network, *words, generator=generator).embedding.weight.detach()
+
+
 CASES = {
     "attribution.gaussian_noise": lambda g: attribution.gaussian_noise(small()[1].x, generator=g),
     "attribution.noisy_gradients": lambda g: torch.stack(
@@ -249,11 +271,26 @@ CASES = {
     "bitslice.fit_three_phases": fitted_three_phases,
     "crossbar.convert": converted,
     "crossbar.matmul": products,
+    "transfer.changed_digits": lambda g: transfer.changed_digits("noisy", generator=g).test.x,
+    "transfer.exhaustive": brought(search=True),
+    "transfer.fit_transfer": brought(search=False),
+    "transfer.orthogonal": lambda g: transfer.orthogonal(3, 5, generator=g),
+    "transfer.paired": lambda g: torch.tensor(
+        transfer.paired(torch.linspace(0, 1, 9) ** 2, torch.zeros(9), generator=g).bootstrap
+    ),
+    "transfer.shuffled_labels": lambda g: (
+        transfer.shuffled_labels(transfer.changed_digits("inverted"), generator=g).source.y
+    ),
+    "transfer.translated": in_other_words,
+    "transfer.turned_patches": lambda g: transfer.turned_patches(9, generator=g).source.x,
     "corruption.resistant_gradients": lambda g: (
         corruption.resistant_gradients(*small(), Budget(0.1), generator=g).gradient
     ),
 }
-PARTS = ("data", "networks", "training", "corruption", "bitslice", "crossbar", "spiking", "binary", "attribution")
+PARTS = (
+    *("data", "networks", "training", "corruption", "bitslice", "crossbar", "spiking", "binary", "attribution"),
+    "transfer",
+)
 UNDRAWN = {
     "training.cross_entropy",
     "corruption.resistant_gradients",
