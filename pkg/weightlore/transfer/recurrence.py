@@ -82,37 +82,46 @@ class Bound:
         self.shut = isinstance(self.r, float) and self.r == 0.0  # nothing of the source is let in
         if unit.gates.kind in ("scalar", "channel"):
             self._decide(unit.gates(p[:, 0], p[:, 0]))
-        self.of_p = self._looked(p) if self.z is None or self.r is None else ()
+        self.of_p: Sequence[Tensor] = ()
+        self.of_t = p.new_empty(0)
+        if self.z is None or self.r is None:
+            self.of_p, self.of_t = self._looked(p)
         self.let_in = () if self.r is None or self.shut else _times(unit.inject, self.r * p).unbind(1)
+        self.inject = unit.inject.t() if unit.inject is not None and unit.inject.ndim == 2 else None
 
     def __call__(self, t: int, a: Tensor) -> tuple[Tensor, Gate, Gate]:
         """Return the fused state h (N, C) of step t and the gates z and r, given the target's a (N, C)."""
         said = self.unit.phi(a)
         z, r = self._values(t, said)
         c = said if self.shut and self.unit.carry is None else self.unit.phi(self._candidate(t, a, said, r))
-        return (1 - z) * self.p[t] + z * c, z, r
+        return torch.lerp(self.p[t], c, z), z, r  # (1 - z) p + z c, exact at z = 0, at z = 1 and where c is p
 
     def _decide(self, logits: Sequence[Tensor]) -> None:
         """Take gates that look at nothing for all steps, where nothing is forced."""
         self.z = self.unit.squash(logits[0]) if self.z is None else self.z
         self.r = self.unit.squash(logits[1]) if self.r is None else self.r
 
-    def _looked(self, p: Tensor) -> Sequence[Tensor]:
-        """Return the part of the gates' logits that comes from the source, T tensors (N, gates C)."""
+    def _looked(self, p: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+        """Return what the gates' logits get from the source, T tensors (N, gates C), and their weights for the target.
+
+        Views of a weight are taken here, once, since each has a gradient of its own.
+        """
         gates = self.unit.gates
         if gates.kind == "channel-diag":
-            return (gates.weight[0] * p.repeat(1, 1, gates.count) + gates.bias).unbind(1)
-        return nn.functional.linear(p, gates.weight[:, : gates.channels], gates.bias).unbind(1)
+            of_p, of_t = gates.weight.unbind()
+            return (of_p * p.repeat(1, 1, gates.count) + gates.bias).unbind(1), of_t
+        of_p, of_t = gates.weight.split(gates.channels, dim=1)
+        return nn.functional.linear(p, of_p, gates.bias).unbind(1), of_t.t()
 
     def _values(self, t: int, said: Tensor) -> tuple[Gate, Gate]:
         if self.z is not None and self.r is not None:
             return self.z, self.r
-        gates = self.unit.gates
-        if gates.kind == "channel-diag":
-            logits = self.of_p[t] + gates.weight[1] * said.repeat(1, gates.count)
+        count = self.unit.gates.count
+        if self.of_t.ndim == 1:
+            logits = self.of_p[t] + self.of_t * said.repeat(1, count)
         else:
-            logits = torch.addmm(self.of_p[t], said, gates.weight[:, gates.channels :].t())
-        found = self.unit.squash(logits).chunk(gates.count, dim=1)
+            logits = torch.addmm(self.of_p[t], said, self.of_t)
+        found = self.unit.squash(logits).chunk(count, dim=1)
         return found[0] if self.z is None else self.z, found[1] if self.r is None else self.r
 
     def _candidate(self, t: int, a: Tensor, said: Tensor, r: Gate) -> Tensor:
@@ -124,8 +133,8 @@ class Bound:
             return base
         if self.let_in:
             return base + self.let_in[t]
-        if unit.inject is not None and unit.inject.ndim == 2:
-            return torch.addmm(base, r * self.p[t], unit.inject.t())
+        if self.inject is not None:
+            return torch.addmm(base, r * self.p[t], self.inject)
         return base + _times(unit.inject, r * self.p[t])
 
 
@@ -166,8 +175,9 @@ def fused(
             a, memory = cell.step(driven_[t], h, m)
         after, z, r = bound(t, a)
         if theirs is not None:
-            memory = (1 - z) * theirs[t] + z * memory
-        h, m = torch.where(words_[t], after, h), torch.where(words_[t], memory, m)
+            memory = torch.lerp(theirs[t], memory, z)
+        h = torch.where(words_[t], after, h)
+        m = torch.where(words_[t], memory, m) if cell.kind == "lstm" else m
         found.append((h, z, r))
     states, update, reuse = zip(*(found[::-1] if reverse else found), strict=True)
     return Fused(torch.stack(states, dim=1), update, reuse)
