@@ -212,9 +212,26 @@ def in_other_words(generator):
 
 
 CASES = {
+    "attribution.expected_gradients": attributed(
+        attribution.expected_gradients, references=small()[1].x[2:5], samples=3
+    ),
     "attribution.gaussian_noise": lambda g: attribution.gaussian_noise(small()[1].x, generator=g),
     "attribution.noisy_gradients": lambda g: torch.stack(
         list(attribution.noisy_gradients(small()[0].eval(), small()[1].x[:2], 3, generator=g, samples=3))
+    ),
+    "attribution.entropy_rise": lambda g: (
+        attribution.entropy_rise(
+            networks.healthy(), small()[1].x[:4], attribution.gradient, target=3, draws=2, generator=g
+        ).after
+    ),
+    "attribution.fit_permuted": lambda g: parameters(
+        attribution.fit_permuted(small()[0], small()[1], generator=g, epochs=1).model
+    ),
+    "attribution.permuted_labels": lambda g: attribution.permuted_labels(small()[1], generator=g).y,
+    "attribution.smoothed": lambda g: (
+        attribution.smoothed(attribution.gradient, samples=2, generator=g)(
+            networks.healthy(), small()[1].x[:4], torch.full((4,), 3)
+        ).values
     ),
     "attribution.randomize": lambda g: torch.cat(
         [parameters(copy.model) for copy in attribution.randomize(small()[0], generator=g)]
@@ -227,6 +244,9 @@ CASES = {
     ).nan_to_num(nan=9.0),
     "attribution.smooth_grad": attributed(attribution.smooth_grad, samples=3),
     "attribution.smooth_grad_squared": attributed(attribution.smooth_grad_squared, samples=3),
+    "attribution.smooth_integrated_gradients": attributed(
+        attribution.smooth_integrated_gradients, baseline=0.0, samples=2, nodes=3
+    ),
     "attribution.uniform_noise": lambda g: attribution.uniform_noise(small()[1].x, generator=g),
     "attribution.var_grad": attributed(attribution.var_grad, samples=3),
     "binary.convert_recipe": converted_recipe,
