@@ -13,7 +13,7 @@ SECTIONS = {
     "sliced": ("quantizer", "digits", "penalty", "phases", "metrics", "saving", "crossbar"),
     "explained": (
         *("output", "gradient", "smoothing", "guided", "grad_cam", "deep_lift", "relevance"),
-        *("path", "quadrature", "baseline"),
+        *("path", "quadrature", "baseline", "pieces"),
     ),
     "binarized": (
         *("weights", "training", "packed", "variants", "recipes", "normalization", "conversion", "thresholds", "chip"),

@@ -12,6 +12,8 @@ from weightlore.attribution.baselines import gaussian_noise as gaussian_noise
 from weightlore.attribution.baselines import gray as gray
 from weightlore.attribution.baselines import uniform_noise as uniform_noise
 from weightlore.attribution.baselines import white as white
+from weightlore.attribution.breakpoints import breakpoints as breakpoints
+from weightlore.attribution.breakpoints import exact_integrated_gradients as exact_integrated_gradients
 from weightlore.attribution.deep_lift import deep_lift as deep_lift
 from weightlore.attribution.denoising import EntropyRise as EntropyRise
 from weightlore.attribution.denoising import Smoothed as Smoothed
@@ -30,6 +32,9 @@ from weightlore.attribution.display import positive_unit as positive_unit
 from weightlore.attribution.display import signed_diverging as signed_diverging
 from weightlore.attribution.drawing import Initial as Initial
 from weightlore.attribution.drawing import Statistics as Statistics
+from weightlore.attribution.expected import averaged_integrated_gradients as averaged_integrated_gradients
+from weightlore.attribution.expected import expected_gradients as expected_gradients
+from weightlore.attribution.expected import smooth_integrated_gradients as smooth_integrated_gradients
 from weightlore.attribution.grad_cam import class_activation_map as class_activation_map
 from weightlore.attribution.grad_cam import grad_cam as grad_cam
 from weightlore.attribution.grad_cam import guided_grad_cam as guided_grad_cam

@@ -90,9 +90,26 @@ def integrated_gradients(
     Source: [sundararajan2017axiomatic], Eq. (1)
     """
     points, classes, b = quadrature(rule, nodes), require(model, x, target), baseline_for(x, baseline)
-    x, network = x.detach(), constant(model, x, output=output, chunk=chunk)
-    values = (x - b) * integrated(network, x, b, classes, points.nodes, points.weights)
-    return Attribution(values, gap_of(values, difference(network, x, b, classes)), output)
+    values, gap = on_paths(constant(model, x, output=output, chunk=chunk), x.detach(), b, classes, points)
+    return Attribution(values, gap, output)
+
+
+def on_paths(
+    network: ConstantNetwork, x: Tensor, baseline: Tensor, classes: Tensor, points: Quadrature
+) -> tuple[Tensor, Tensor]:
+    """Return integrated gradients and their gap for a network that is prepared.
+
+    Args:
+        network: prepared by ``constant``.
+        x: inputs, shape (N, ...), detached.
+        baseline: shape (N, ...).
+        classes: one for each example, shape (N,).
+        points: nodes and weights.
+
+    Source: [sundararajan2017axiomatic], Eq. (1)
+    """
+    values = (x - baseline) * integrated(network, x, baseline, classes, points.nodes, points.weights)
+    return values, gap_of(values, difference(network, x, baseline, classes))
 
 
 def difference(network: ConstantNetwork, x: Tensor, baseline: Tensor, classes: Tensor) -> Tensor:

@@ -27,10 +27,11 @@ __all__ = ["Rows", "along", "grid", "integrated", "mean_path_gradient", "path_gr
 
 @dataclass(frozen=True)
 class Rows:
-    """Points on paths, one a row: where on which path, and how much it counts.
+    """Points on paths, one a row: where between which two ends, and how much it counts.
 
     Args:
-        path: number of the path, shape (R,), int64.
+        path: number of the path's end among the inputs, shape (R,), int64.
+        start: number of its start among the baselines, shape (R,), int64.
         place: a, shape (R,), float64.
         weight: w, shape (R,), float64.
         node: number of the node on its path, shape (R,), int64, for messages.
@@ -39,6 +40,7 @@ class Rows:
     """
 
     path: Tensor
+    start: Tensor
     place: Tensor
     weight: Tensor
     node: Tensor
@@ -49,7 +51,7 @@ class Rows:
 
     def __getitem__(self, rows: slice) -> "Rows":
         """Return some of the rows."""
-        return Rows(self.path[rows], self.place[rows], self.weight[rows], self.node[rows])
+        return Rows(self.path[rows], self.start[rows], self.place[rows], self.weight[rows], self.node[rows])
 
 
 def grid(paths: int, places: Tensor, weights: Tensor, device: torch.device | None = None) -> Rows:
@@ -66,7 +68,8 @@ def grid(paths: int, places: Tensor, weights: Tensor, device: torch.device | Non
     if places.ndim == 1:
         places, weights = (one[:, None].expand(-1, paths) for one in (places, weights))
     node, path = torch.nonzero(weights.cpu(), as_tuple=True)
-    return Rows(*(one.to(device) for one in (path, places.cpu()[node, path], weights.cpu()[node, path], node)))
+    found = (path, path, places.cpu()[node, path], weights.cpu()[node, path], node)
+    return Rows(*(one.to(device) for one in found))
 
 
 def along(
@@ -77,8 +80,8 @@ def along(
     Args:
         network: prepared by ``constant``.
         x: ends of the paths, shape (N, ...).
-        baseline: their starts, shape (N, ...).
-        classes: one for each path, shape (N,).
+        baseline: starts of the paths, shape (M, ...); path n starts at baseline n in a ``grid``.
+        classes: one for each end, shape (N,).
         rows: the points.
 
     Raises:
@@ -89,7 +92,7 @@ def along(
     for start in range(0, len(rows), network.chunk):
         part = rows[start : start + network.chunk]
         place = part.place.to(x).view(-1, *[1] * (x.ndim - 1))
-        z = torch.lerp(baseline[part.path], x[part.path], place)  # exactly b where x = b, exactly x where a = 1
+        z = torch.lerp(baseline[part.start], x[part.path], place)  # exactly b where x = b, exactly x where a = 1
         gradients = network.gradients(z, classes[part.path], part.weight.to(x))
         _require_finite(part, gradients)
         yield part, gradients
