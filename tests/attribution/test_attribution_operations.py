@@ -56,6 +56,8 @@ KINDS = {
         lambda h: h / h,
         lambda h: 1 / h,
         lambda h: h @ h.T,
+        lambda h: F.linear(h, h),
+        lambda h: F.linear(torch.ones(2, 4).double(), torch.ones(3, 4).double(), h[0, :3]) / h[0, 0],
         lambda h: h.softmax(1),
         lambda h: h**2,
         lambda h: F.layer_norm(h, (4,)),
@@ -121,7 +123,7 @@ def test_property_every_operation_of_the_packages_networks_has_a_kind(name):
     model, x = ours()[name]
     with frozen(model):
         calls, result = kinds_of(model, x.clone().requires_grad_())
-    assert {call.kind for call in calls} == {"sum", "elementwise", "moved"}
+        assert {call.kind for call in calls} == {"sum", "elementwise", "moved"}
     assert torch.equal(result, model(x))
 
 

@@ -32,26 +32,12 @@ __all__ = ["Call", "Kind", "Rule", "Ruled", "Visits", "unruled", "visits"]
 
 Kind: TypeAlias = Literal["sum", "elementwise", "maximum", "moved"]
 
-SUMS = {
+ADDITIONS = {"mean", "sum", "add", "radd", "iadd", "sub", "rsub", "isub", "subtract", "neg"}
+PRODUCTS = {  # add up, if at most one factor depends on the input
     *("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
     *("avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
-    *("mean", "sum", "add", "radd", "iadd", "sub", "rsub", "isub", "subtract", "neg", "batch_norm"),
-}
-PRODUCTS = {
-    "mul",
-    "rmul",
-    "imul",
-    "multiply",
-    "div",
-    "truediv",
-    "itruediv",
-    "true_divide",
-    "matmul",
-    "rmatmul",
-    "mm",
-    "addmm",
-    "bmm",
-    "einsum",
+    *("mul", "rmul", "imul", "multiply", "div", "truediv", "itruediv", "true_divide", "batch_norm"),
+    *("matmul", "rmatmul", "mm", "addmm", "bmm", "einsum"),
 }
 ELEMENTWISE = {
     *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardtanh", "hardswish"),
@@ -101,12 +87,14 @@ class Call:
     def kind(self) -> Kind | None:
         """What kind of operation it is; ``None`` if it has none."""
         alone = len(list(_dependent([*self.args, *self.options.values()]))) == 1
+        if self.name in MOVED | PRODUCTS and self.options.get("training"):
+            return None
+        if self.name in MOVED:
+            return "moved"
+        if self.name in ADDITIONS:
+            return "sum"
         if self.name in PRODUCTS:
             return "sum" if alone and ("div" not in self.name or self.args[0] is self.inputs[0]) else None
-        if self.name in SUMS:
-            return None if self.name == "batch_norm" and self.options.get("training") else "sum"
-        if self.name in MOVED:
-            return None if "dropout" in self.name and self.options.get("training") else "moved"
         if self.name in ELEMENTWISE | MAXIMA and alone and not self.options.get("return_indices"):
             return "maximum" if self.name in MAXIMA else "elementwise"
         return None
