@@ -13,6 +13,7 @@ from weightlore.transfer.caching import CachedPTUNet as CachedPTUNet
 from weightlore.transfer.caching import cached as cached
 from weightlore.transfer.discrete import HardConcrete as HardConcrete
 from weightlore.transfer.domains import DomainPair as DomainPair
+from weightlore.transfer.domains import as_sequences as as_sequences
 from weightlore.transfer.domains import changed_digits as changed_digits
 from weightlore.transfer.domains import new_classes as new_classes
 from weightlore.transfer.domains import shuffled_labels as shuffled_labels

@@ -6,7 +6,8 @@ other 237 are those from which few labels are drawn; the validation and the test
     changed_digits(change)    clean digits -> digits under a change: inverted, transposed, flipped, rotated, noisy
     shuffled_labels(pair)     the same, with a source that was taught nonsense
     new_classes()             digits 0 to 4 -> digits 5 to 9
-    turned_patches(side)      how a patch of a photograph was turned -> digits
+    turned_patches(count)     how a patch of a photograph was turned -> digits
+    as_sequences(pair)        the rows of the images, top down, as the steps of a sequence
 
 Pairs of fetched sets are in ``fetched_pairs``.
 """
@@ -29,6 +30,7 @@ __all__ = [
     "CHANGES",
     "Change",
     "DomainPair",
+    "as_sequences",
     "changed_digits",
     "digit_parts",
     "new_classes",
@@ -161,6 +163,33 @@ def turned_patches(count: int = 2000, *, generator: torch.Generator, dtype: torc
     source = Split(turned[:, None], turn)
     _, pool, validation, test = _clean(dtype)
     return DomainPair(source, pool, validation, test, source_classes=4)
+
+
+def as_sequences(pair: DomainPair) -> DomainPair:
+    """Return the pair with each image as a sequence of its rows, for recurrent networks.
+
+    Flipped images are then sequences backwards, transposed ones read columns instead of rows.
+
+    Args:
+        pair: of gray images, shape (N, 1, T, D); left as it is.
+
+    Returns:
+        Sequences of shape (N, T, D).
+
+    Raises:
+        ParameterError: if the images are not gray.
+
+    Source: ours
+    """
+    if pair.source.x.ndim != 4 or pair.source.x.shape[1] != 1:
+        raise ParameterError(
+            f"rows become steps where images are gray, shape (N, 1, T, D), got {tuple(pair.source.x.shape)}; take the "
+            "mean over the channels first"
+        )
+    source, train, validation, test = (
+        Split(part.x.squeeze(1), part.y) for part in (pair.source, pair.train, pair.validation, pair.test)
+    )
+    return replace(pair, source=source, train=train, validation=validation, test=test)
 
 
 def digit_parts(dtype: torch.dtype) -> tuple[Split, Split, Split]:
