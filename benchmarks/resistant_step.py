@@ -1,15 +1,13 @@
 """One epoch of resistant training against one epoch of plain training."""
 
-from typing import Any
-
 import torch
-from torch import Tensor
 
 from benchmarks.race import Race
 from weightlore.corruption import Budget, resistant_step, sam_step
 from weightlore.data import Split, digits
 from weightlore.networks import cnn, mlp, resnet20
 from weightlore.training import Step, cross_entropy, fit
+from weightlore.training.given import Given, GivenStep
 
 EPSILON = 0.2
 
@@ -31,26 +29,13 @@ def _wide(*, generator: torch.Generator) -> torch.nn.Module:
     return mlp((784, 256, 128, 10), generator=generator, dtype=torch.float32)
 
 
-def two_plain_passes(model: torch.nn.Module, batch: Split, generator: torch.Generator) -> Tensor:
-    """The floor of a step of two passes: two gradients at theta, of which one is handed to ``backward``."""
+def _two_plain_passes(model: torch.nn.Module, batch: Split, generator: torch.Generator) -> Given:
+    """The floor of a step of two passes: two gradients at theta, of which one is handed over."""
     trained = list(model.parameters())
     for _ in range(2):
         loss = cross_entropy(model, batch, generator)
         gradients = torch.autograd.grad(loss, trained)
-    return _Given.apply(loss.detach(), gradients, *trained)
-
-
-class _Given(torch.autograd.Function):
-    """A number whose gradient in the parameters is given."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, gradients: tuple[Tensor, ...], *parameters: Tensor) -> Tensor:
-        ctx.gradients = gradients
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
-        return None, None, *ctx.gradients
+    return Given(loss.detach(), trained, gradients)
 
 
 def _race(name: str, what: str, build, data: Split, batch_size: int = 64, epochs: int = 1) -> Race:
@@ -67,7 +52,7 @@ def _race(name: str, what: str, build, data: Split, batch_size: int = 64, epochs
         what=f"epochs: {epochs}, {what}",
         contestants={
             "plain": epoch(cross_entropy),
-            "two plain passes": epoch(two_plain_passes),
+            "two plain passes": epoch(GivenStep(_two_plain_passes)),
             "resistant_step": epoch(resistant_step(Budget(EPSILON))),
             "resistant_step, n=100": epoch(resistant_step(Budget(EPSILON, n=100))),
             "sam_step": epoch(sam_step(EPSILON)),

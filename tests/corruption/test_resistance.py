@@ -305,6 +305,17 @@ def test_limit_zero_gradient_is_a_plain_step(steps):
     assert float(model.unused.grad.abs().sum() if model.unused.grad is not None else 0) == 0
 
 
+def test_limit_one_gradient_for_two_parameters_is_handed_over_as_two():
+    """The gradient of a sum is one tensor for both terms; without a corruption it would be shared."""
+    model = nn.Module()
+    for name in ("one", "two", "unused"):
+        model.register_parameter(name, nn.Parameter(torch.zeros(3, dtype=torch.float64)))
+    step = resistant_step(Budget(0.5), group="unused", base=lambda model, *_: (model.one + model.two).sum())
+    for _ in range(2):
+        step.find(model, batch(), seeded()).leave()
+    assert all(torch.equal(p.grad, torch.full_like(p, 2.0)) for p in (model.one, model.two))
+
+
 def test_limit_epsilon_zero_has_no_corruption_to_show():
     found = resistant_gradients(network(), batch(), Budget(0.0), generator=seeded())
     assert len(found.corruptions) == 0

@@ -9,7 +9,6 @@ Worst corruptions, sharpness-aware minimization and adversarial weight perturbat
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -20,6 +19,7 @@ from weightlore.data import Split
 from weightlore.errors import ParameterError
 from weightlore.parameters import Group
 from weightlore.training import Step, cross_entropy
+from weightlore.training.given import Given, GivenStep
 
 __all__ = ["Path", "averaged_step"]
 
@@ -55,31 +55,18 @@ def averaged_step(path: Path, *, alpha: float | None = None, group: Group = None
 
     known: WeakKeyDictionary[nn.Module, Members] = WeakKeyDictionary()
 
-    def step(model: nn.Module, batch: Split, generator: torch.Generator) -> Tensor:
-        if model not in known or not known[model].up_to_date():
-            known[model] = members(model, group)
-        passes = Passes(model, batch, generator, base, known[model])
+    def find(model: nn.Module, batch: Split, generator: torch.Generator) -> Given:
+        parts = known.get(model)
+        if parts is None or not parts.up_to_date():
+            parts = known[model] = members(model, group)
+        passes = Passes(model, batch, generator, base, parts)
         try:
             for corruption in path(passes):
                 passes.visit(corruption)
         except ParameterError:
             if bool(passes.losses[0].isfinite()):  # a loss that is not is the training loop's affair
                 raise
-        return _WithGradient.apply(passes.mixed_loss(alpha), passes.mixed(alpha), *passes.members.trained)
+        loss, *gradients = passes.mixed(alpha)
+        return Given(loss, parts.trained, gradients)
 
-    return step
-
-
-class _WithGradient(torch.autograd.Function):
-    """A number whose gradient in the parameters is given."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, gradients: list[Tensor], *parameters: Tensor) -> Tensor:
-        ctx.gradients = gradients
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
-        if float(outer[0]) == 1.0:  # as ``loss.backward()`` has it
-            return None, None, *ctx.gradients
-        return None, None, *(gradient * outer[0] for gradient in ctx.gradients)
+    return GivenStep(find)

@@ -191,9 +191,11 @@ def _best(h: Tensor, top: float, budget: Budget) -> tuple[Tensor, Tensor]:
     length = _norm(share, q)
     if budget.p in (1, math.inf):
         return h.sign().mul_(budget.epsilon), length
+    if q == 2:
+        return share.mul_(length.reciprocal().mul_(budget.epsilon)).to(h.dtype), length
     size = budget.epsilon / length ** (q - 1)  # || |h|^(q-1) ||_p = ||h||_q^(q-1)
-    vector = share if q == 2 else share.abs().pow_(q - 1).mul_(share.sign())  # an entry of zero stays, also as q -> 1
-    return (vector * size).to(h.dtype), length
+    vector = share.abs().pow_(q - 1).mul_(share.sign())  # an entry of zero stays, also as q -> 1
+    return vector.mul_(size).to(h.dtype), length
 
 
 def _norm(share: Tensor, q: float) -> Tensor:

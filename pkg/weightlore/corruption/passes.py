@@ -5,8 +5,7 @@ Passes(...)              the clean pass, then passes at corruptions, with the sa
 flat(parts)              tensors as one vector
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +27,7 @@ class Members:
         trained: the parameters that do.
         layout: of the group.
         places: of the group's parameters among the trained ones.
+        sizes: of the group's parameters.
         buffers: of every module that has some.
 
     Source: ours
@@ -37,6 +37,7 @@ class Members:
     trained: list[nn.Parameter]
     layout: ParameterLayout
     places: list[int]
+    sizes: list[int]
     buffers: list[dict[str, Tensor | None]]
 
     def up_to_date(self) -> bool:
@@ -63,6 +64,7 @@ def members(model: nn.Module, group: Group) -> Members:
         trained=list(trained.values()),
         layout=where,
         places=[list(trained).index(name) for name in where.names],
+        sizes=[slot.size for slot in where.slots],
         buffers=[module._buffers for module in model.modules() if module._buffers],
     )
 
@@ -111,7 +113,7 @@ class Passes:
             corruption: shape (P,); the same tensor is not passed through twice. ``None`` for theta itself.
         """
         gradients = self.gradients[0 if corruption is None else self.visit(corruption)]
-        return flat(gradients[place] for place in self.members.places)
+        return flat([gradients[place] for place in self.members.places])
 
     def visit(self, corruption: Tensor) -> int:
         """Return the number of the pass at a corruption, making it if there is none; 0 is the clean one.
@@ -122,42 +124,36 @@ class Passes:
         for number, known in enumerate(self.corruptions, start=1):
             if known is corruption:
                 return number
-        with self._corrupted(corruption):
+        kept, noise = [parameter.data for parameter in self.moved], self._noise_now()
+        buffers = _kept(self.members.buffers)
+        parts = corruption.split_with_sizes(self.members.sizes)
+        try:
+            self._set_noise(self._noise)
+            for parameter, data, part in zip(self.moved, kept, parts, strict=True):
+                parameter.data = data + part.view_as(data)  # the old memory is put back, bit for bit
             self._pass()
+        finally:
+            for parameter, data in zip(self.moved, kept, strict=True):
+                parameter.data = data
+            self._set_noise(noise)
+            _put_back(self.members.buffers, buffers)
         self.corruptions.append(corruption)
         return len(self.corruptions)
 
     def mixed(self, alpha: float | None) -> list[Tensor]:
-        """Return d, parameter by parameter; alpha ``None`` lets all passes weigh alike."""
-        columns = zip(*self.gradients, strict=True)
-        return [_mixed(column, alpha) for column in columns]
-
-    def mixed_loss(self, alpha: float | None) -> Tensor:
-        """Return the same mean of the losses, shape ()."""
-        return _mixed(self.losses, alpha)
+        """Return the mean loss and d, parameter by parameter; alpha ``None`` lets all passes weigh alike."""
+        rows = [(loss, *gradients) for loss, gradients in zip(self.losses, self.gradients, strict=True)]
+        return _mixed(rows, alpha)
 
     def _pass(self) -> None:
+        trained = self.members.trained
         with torch.enable_grad():
             loss = self.base(self.model, self.batch, self.generator)
-        self.gradients.append(
-            torch.autograd.grad(loss, self.members.trained, allow_unused=True, materialize_grads=True)
-        )
+        found = torch.autograd.grad(loss, trained, allow_unused=True)
+        if any(gradient is None for gradient in found):
+            found = tuple(torch.zeros_like(p) if g is None else g for g, p in zip(found, trained, strict=True))
+        self.gradients.append(found)
         self.losses.append(loss.detach())
-
-    @contextmanager
-    def _corrupted(self, corruption: Tensor) -> Iterator[None]:
-        kept, noise = [parameter.data for parameter in self.moved], self._noise_now()
-        parts = corruption.split([data.numel() for data in kept])
-        with _buffers_kept(self.members.buffers):
-            try:
-                self._set_noise(self._noise)
-                for parameter, data, part in zip(self.moved, kept, parts, strict=True):
-                    parameter.data = data + part.view(data.shape)  # the old memory is put back, bit for bit
-                yield
-            finally:
-                for parameter, data in zip(self.moved, kept, strict=True):
-                    parameter.data = data
-                self._set_noise(noise)
 
     def _noise_now(self) -> tuple[Tensor, Tensor, Tensor | None]:
         device = self.batch.x.device
@@ -171,25 +167,28 @@ class Passes:
             torch.cuda.set_rng_state(noise[2], self.batch.x.device)
 
 
-def _mixed(values: Sequence[Tensor], alpha: float | None) -> Tensor:
-    """Return (1 - alpha) v_0 + alpha mean(v_1 ... v_K), or the mean of all; v_0 itself where it is alone."""
-    clean, *others = values
+def _mixed(rows: list[tuple[Tensor, ...]], alpha: float | None) -> list[Tensor]:
+    """Return (1 - alpha) v_0 + alpha mean(v_1 ... v_K) column by column, or the mean of all; a copy of v_0 if alone."""
+    clean, *others = rows
     if not others:
-        return clean
-    mean = others[0] if len(others) == 1 else torch.stack(others).mean(0)
-    return torch.lerp(clean, mean, len(others) / len(values) if alpha is None else alpha)
+        return [value.clone() for value in clean]  # autograd may have given one tensor for two parameters
+    mean = others[0] if len(others) == 1 else tuple(torch.stack(column).mean(0) for column in zip(*others, strict=True))
+    weight = len(others) / len(rows) if alpha is None else alpha
+    return list(torch._foreach_lerp(clean, mean, weight))
 
 
-@contextmanager
-def _buffers_kept(owners: list[dict[str, Tensor | None]]) -> Iterator[None]:
-    """Put buffers back afterwards, also where a module bound a new tensor to the name."""
-    kept = [{name: (b, b.clone()) for name, b in owned.items() if b is not None} for owned in owners]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for owned, before in zip(owners, kept, strict=True):
-                owned.update({name: buffer.copy_(content) for name, (buffer, content) in before.items()})
+def _kept(owners: list[dict[str, Tensor | None]]) -> list[dict[str, tuple[Tensor, Tensor]]]:
+    """Return buffers and copies of them."""
+    return [{name: (b, b.clone()) for name, b in owned.items() if b is not None} for owned in owners]
+
+
+def _put_back(owners: list[dict[str, Tensor | None]], kept: list[dict[str, tuple[Tensor, Tensor]]]) -> None:
+    """Put buffers back, also where a module bound a new tensor to the name."""
+    if not owners:
+        return
+    with torch.no_grad():
+        for owned, before in zip(owners, kept, strict=True):
+            owned.update({name: buffer.copy_(content) for name, (buffer, content) in before.items()})
 
 
 def flat(parts: Iterable[Tensor]) -> Tensor:
@@ -200,4 +199,4 @@ def flat(parts: Iterable[Tensor]) -> Tensor:
 
     Source: ours
     """
-    return torch.cat([part.reshape(-1) for part in parts])
+    return torch.cat([part.flatten() for part in parts])

@@ -134,7 +134,7 @@ def resistant_gradients(
             buffer.copy_(saved)
     rows = torch.stack([flat(gradients) for gradients in passes.gradients])
     corruptions = torch.stack(passes.corruptions) if passes.corruptions else rows.new_zeros(0, passes.layout.size)
-    return ResistantGradients(flat(passes.mixed(alpha)), rows[0], rows[1:], corruptions, torch.stack(passes.losses))
+    return ResistantGradients(flat(passes.mixed(alpha)[1:]), rows[0], rows[1:], corruptions, torch.stack(passes.losses))
 
 
 def fit_resistant(

@@ -84,7 +84,7 @@ def fit(
         data: N examples.
         generator: on any device; it advances.
         step: returns the loss of a batch, shape (), on which ``backward`` is called; a gradient that it sets itself on
-            the parameters is added.
+            the parameters is added. The gradients of a ``given.GivenStep`` are taken as they come.
         epochs: how often every example is seen, >= 1.
         batch_size: examples per step; the last batch of an epoch may be smaller.
         optimizer: makes the optimizer from the parameters; ``None`` for ``sgd(0.1, momentum=0.9)``.

@@ -19,6 +19,7 @@ from weightlore.data import Split
 from weightlore.errors import ParameterError
 from weightlore.training.checkpoint import Progress, restore
 from weightlore.training.evaluation import evaluate
+from weightlore.training.given import GivenStep
 from weightlore.training.optimizers import Schedule
 
 __all__ = ["Diverged", "Epoch", "Run", "Step"]
@@ -148,12 +149,22 @@ class Run:
         order = torch.randperm(len(data), generator=generator, device=generator.device).to(data.x.device)
         for rows in order.split(self.batch_size):
             self.tuner.zero_grad()
-            loss = self.step(self.model, Split(data.x[rows], data.y[rows]), generator)
-            value = _finite(loss, number, self.tuner.param_groups[0]["lr"])
-            loss.backward()
+            total += len(rows) * self._followed(Split(data.x[rows], data.y[rows]), number)
             self.tuner.step()
-            total += value * len(rows)
         return total / len(data)
+
+    def _followed(self, batch: Split, number: int) -> float:
+        """Return the loss of a batch and leave its gradients on the parameters."""
+        rate = self.tuner.param_groups[0]["lr"]
+        if isinstance(self.step, GivenStep):
+            found = self.step.find(self.model, batch, self.generator)
+            value = _finite(found.loss, number, rate)
+            found.leave()
+            return value
+        loss = self.step(self.model, batch, self.generator)
+        value = _finite(loss, number, rate)
+        loss.backward()
+        return value
 
     def _validate(self, validation: Split, seen: Progress) -> None:
         found = evaluate(self.model, validation)
