@@ -161,10 +161,6 @@ def test_property_at_a_copy_the_gates_are_dead_and_wake_after_a_step(bias):
     data = digits("train")[:64]
     data = Split(1 - data.x, data.y)
     net = PTUNet(source, source, data.x, unit=partial(PTU, bias_update=bias), generator=seeded())
-    if bias == 0.0:
-        with torch.no_grad():  # exactly one half
-            for unit in net.units.values():
-                unit.gates.weight.zero_()
 
     def gradients():
         net.zero_grad()
@@ -173,8 +169,7 @@ def test_property_at_a_copy_the_gates_are_dead_and_wake_after_a_step(bias):
 
     start = gradients()
     assert len(start) == 6
-    assert max(start.values()) < 1e-6
-    assert bias != 0.0 or max(start.values()) == 0.0
+    assert max(start.values()) == 0.0
     assert all(bool(unit.inject.grad.any()) for unit in net.units.values())
     tuner = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
     for _ in range(2):

@@ -13,6 +13,7 @@ number between 0 and 1, the same for a whole layer or another one for every chan
 The equations are our formulation: that two learned gates exist is the paper's, what they look at is not known from it.
 
     Gates              the logits of both gates, from p and t
+    mapped             a matrix applied to the channels of an activation
     parameter_count    how many numbers a unit learns
     parameter_table    the same for every kind of gate
 """
@@ -26,13 +27,17 @@ from torch import Tensor, nn
 from weightlore.errors import ParameterError
 from weightlore.networks.layered import require_counts
 
-__all__ = ["Form", "GateCost", "GateKind", "Gates", "Inject", "parameter_count", "parameter_table", "require_choice"]
+__all__ = [
+    *("Form", "GateCost", "GateKind", "Gates", "Inject", "mapped", "parameter_count", "parameter_table"),
+    "require_choice",
+]
 
 GateKind = Literal["scalar", "channel", "channel-diag", "channel-pooled", "dense"]
 Inject = Literal["full", "diagonal", "none"]
 Form = Literal["canonical", "gru"]
 
 SPREAD = 0.1
+WIDE = 64
 
 
 class Gates(nn.Module):
@@ -89,19 +94,25 @@ class Gates(nn.Module):
             p: activation of the source, shape (N, C) or (N, C, H, W).
             t: activation of the target, same shape.
         """
+        return self.logits(p, t).chunk(self.count, dim=1)
+
+    def logits(self, p: Tensor, t: Tensor) -> Tensor:
+        """Return the logits of all gates one after the other along the channels, for the activations p and t."""
         if self.kind == "dense":
-            u = torch.cat([p, t], dim=1)  # (N, 2 C, ...)
-            if self.spatial:
-                return nn.functional.conv2d(u, self.weight[:, :, None, None], self.bias).chunk(self.count, dim=1)
-            return nn.functional.linear(u, self.weight, self.bias).chunk(self.count, dim=1)
+            return self._looked(p, t)
         if self.kind == "channel-pooled":
-            u = torch.cat([self._pooled(p), self._pooled(t)], dim=1)  # (N, 2 C)
-            return self._placed(nn.functional.linear(u, self.weight, self.bias)).chunk(self.count, dim=1)
-        biases = self._placed(self.bias[None]).chunk(self.count, dim=1)
-        if self.kind == "channel-diag":
-            of_p, of_t = (self._placed(row[None]).chunk(self.count, dim=1) for row in self.weight.unbind())
-            return tuple(g * p + k * t + b for g, k, b in zip(of_p, of_t, biases, strict=True))
-        return biases
+            return self._placed(self._looked(self._pooled(p), self._pooled(t)))
+        biases = self._placed(self.bias[None])
+        if self.kind != "channel-diag":
+            return biases
+        of_p, of_t = (self._placed(row[None]).chunk(self.count, dim=1) for row in self.weight.unbind())
+        terms = zip(biases.chunk(self.count, dim=1), of_p, of_t, strict=True)
+        return torch.cat([torch.addcmul(torch.addcmul(b, g, p), k, t) for b, g, k in terms], dim=1)
+
+    def _looked(self, p: Tensor, t: Tensor) -> Tensor:
+        """Return G u + b, the two halves of G apart: u is not formed, and no gradient of p where none is asked for."""
+        of_p, of_t = self.weight.split(self.channels, dim=1)
+        return mapped(of_t, t, added=mapped(of_p, p, added=self.bias))
 
     def _pooled(self, h: Tensor) -> Tensor:
         return h.mean((2, 3)) if self.spatial else h
@@ -113,6 +124,32 @@ class Gates(nn.Module):
     def extra_repr(self) -> str:
         """Say the kind of gate and its channels."""
         return f"{self.kind!r}, channels={self.channels}, gates={self.count}"
+
+
+def mapped(matrix: Tensor, h: Tensor, *, added: Tensor) -> Tensor:
+    """Return a matrix applied to the channels, plus something.
+
+        matrix h + added
+
+    A wide product in float32 is left to the convolution; it is the slower of the two elsewhere.
+
+    Args:
+        matrix: shape (outputs, C).
+        h: shape (N, C) or (N, C, H, W).
+        added: a bias, shape (outputs,), or a tensor of the result's shape.
+
+    Returns:
+        Shape (N, outputs) or (N, outputs, H, W).
+
+    Source: ours
+    """
+    if h.ndim == 2:
+        return torch.addmm(added, h, matrix.t())
+    if h.dtype == torch.float32 and matrix.shape[1] >= WIDE:
+        return nn.functional.conv2d(h, matrix[:, :, None, None]) + (added[:, None, None] if added.ndim == 1 else added)
+    column = added[:, None] if added.ndim == 1 else added.flatten(2)
+    many = matrix.expand(len(h), -1, -1)
+    return torch.baddbmm(column, many, h.flatten(2)).unflatten(2, h.shape[2:])
 
 
 def parameter_count(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from weightlore.errors import ParameterError
 from weightlore.networks.layered import require_counts
 from weightlore.training import in_mode
-from weightlore.transfer.gates import Form, GateKind, Gates, Inject, require_choice
+from weightlore.transfer.gates import Form, GateKind, Gates, Inject, mapped, require_choice
 
 __all__ = ["PTU", "Squash"]
 
@@ -97,6 +97,7 @@ class PTU(nn.Module):
         self.inject = None if size is None else nn.Parameter(torch.zeros(size, dtype=dtype))
         self.carry = nn.Parameter(torch.eye(channels, dtype=dtype)) if form == "gru" else None
         self.carry_bias = nn.Parameter(torch.zeros(channels, dtype=dtype)) if form == "gru" else None
+        self.blind = gate in ("scalar", "channel") and form == "canonical"
         self.forced: tuple[float | None, float | None] = (None, None)
         self.heard: list[tuple[Tensor, Tensor]] | None = None
 
@@ -131,12 +132,14 @@ class PTU(nn.Module):
             ParameterError: if shapes or dtypes do not fit; nothing is ever broadcast.
         """
         self._require_fitting(p, a)
-        t = self.phi(a)
+        t = a if self.blind else self.phi(a)  # gates that look at nothing do not need it
         z, r = self.values(p, t)
         if self.heard is not None:
             self.heard.append((self._full(z, p), self._full(r, p)))
-        c = t if self.inject is None and self.form == "canonical" else self.phi(self._candidate(p, a, t, r))
-        return (1 - z) * p + z * c
+        c = self._candidate(p, a, t, r)
+        if isinstance(z, float):  # as one would write it, so that special cases are so bit for bit
+            return (1 - z) * p + z * c
+        return torch.lerp(p, c, z)  # the same to rounding, in one operation, and exactly p where c is p
 
     def values(self, p: Tensor, t: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """Return the gates z and r for the activations p and t: tensors that broadcast to p, or what was forced.
@@ -147,19 +150,26 @@ class PTU(nn.Module):
         r = 0.0 if self.inject is None else r
         if z is not None and r is not None:
             return z, r
+        if z is None and r is None:
+            both = self.squash(self.gates.logits(p, t)).chunk(2, dim=1)
+            return both[0], both[1]
         logits = self.gates(p, t)
         return self.squash(logits[0]) if z is None else z, self.squash(logits[1]) if r is None else r
 
     def _candidate(self, p: Tensor, a: Tensor, t: Tensor, r: Tensor | float) -> Tensor:
-        """Return what phi makes the candidate of."""
+        """Return c = phi(a + U (r p)), or in the GRU form phi(V t + U (r p) + b)."""
         base = a
         if self.carry is not None and self.carry_bias is not None:
-            base = _times(self.carry, t, self.spatial) + self._placed(self.carry_bias)
+            base = mapped(self.carry, t, added=self.carry_bias)
         if self.inject is None:
-            return base
+            return t if self.carry is None and not self.blind else self.phi(base)
         if self.inject.ndim == 1:
-            return base + self._placed(self.inject) * (r * p)
-        return base + _times(self.inject, r * p, self.spatial)
+            return self.phi(torch.addcmul(base, self._placed(self.inject), r * p))
+        if isinstance(r, float):
+            return self.phi(base + _times(self.inject, r * p))
+        if r.numel() in (1, self.channels):  # the same for all examples and places: U r is formed
+            return self.phi(mapped(self.inject * r.flatten(), p, added=base))
+        return self.phi(mapped(self.inject, r * p, added=base))
 
     def _placed(self, values: Tensor) -> Tensor:
         return values[:, None, None] if self.spatial else values
@@ -184,11 +194,9 @@ class PTU(nn.Module):
         return f"form={self.form!r}, forced z={self.forced[0]}, r={self.forced[1]}"
 
 
-def _times(matrix: Tensor, h: Tensor, spatial: bool) -> Tensor:
-    """Apply a matrix to the channels."""
-    if spatial:
-        return nn.functional.conv2d(h, matrix[:, :, None, None])
-    return nn.functional.linear(h, matrix)
+def _times(matrix: Tensor, h: Tensor) -> Tensor:
+    """Apply a matrix to the channels by the operation of a layer."""
+    return nn.functional.conv2d(h, matrix[:, :, None, None]) if h.ndim == 4 else nn.functional.linear(h, matrix)
 
 
 def _require_pure(phi: Callable[[Tensor], Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> None:
