@@ -119,7 +119,7 @@ def test_oracle_progressive_beside_is_the_unit_with_open_gates(name):
         unit.force(z=1.0, r=1.0)
         unit.inject.data.copy_(lateral.weight.flatten(1))
         h = unit(p, network.target.pre(l, h))
-    assert torch.equal(network(x), network.target.head(h))
+    torch.testing.assert_close(network(x), network.target.head(h), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", ["mlp", "mlp normalized", "cnn"])
