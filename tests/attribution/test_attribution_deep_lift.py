@@ -164,8 +164,9 @@ def test_limit_at_the_baseline_multipliers_are_the_gradient(pool, output):
     slope = gradient(model, x, TARGET, output=output).values
     near = deep_lift(model, x + step, TARGET, baseline=x, output=output, tolerance=1e-12)
     assert torch.allclose(near.values, slope * step, rtol=1e-3, atol=1e-13)
-    same = deep_lift(model, x, TARGET, baseline=x, output=output)
-    assert torch.equal(same.values, torch.zeros_like(x))
+    for tolerance in (0.0, 1e-10):
+        same = deep_lift(model, x, TARGET, baseline=x, output=output, tolerance=tolerance)
+        assert torch.equal(same.values, torch.zeros_like(x))
     forced = deep_lift(model, x + step, TARGET, baseline=x, output=output, tolerance=1.0)
     assert torch.allclose(forced.values, gradient(model, x + step, TARGET, output=output).values * step, rtol=1e-3)
 
