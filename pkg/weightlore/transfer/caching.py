@@ -4,7 +4,7 @@ A frozen source says the same about an example in every epoch. ``cached`` asks i
 input, so that a step costs little more than one of the target alone. Only for data that are not augmented.
 
     fast, (train, validation) = cached(net, train, validation)
-    fit(fast, train, validation=validation, ...)                  trains net; the same numbers as fit(net, ...)
+    fit(fast, train, validation=validation, ...)                  trains net, as fit(net, ...) to rounding
 """
 
 import torch
