@@ -1,0 +1,8 @@
+"""The exercises of the chapter on explanations; references are computed by ``weightlore.attribution``."""
+
+from weightlore.teaching.exercises.explained.sensitivity import OPPOSITE as OPPOSITE
+from weightlore.teaching.exercises.explained.sensitivity import SKEWED as SKEWED
+from weightlore.teaching.exercises.explained.sensitivity import STILL_TRAINED as STILL_TRAINED
+from weightlore.teaching.exercises.explained.sensitivity import UNMASKED as UNMASKED
+from weightlore.teaching.exercises.explained.sensitivity import USELESS as USELESS
+from weightlore.teaching.exercises.explained.sensitivity import WITHOUT_FACTOR as WITHOUT_FACTOR
