@@ -204,6 +204,11 @@ def brought(search):
     return run
 
 
+def sentences(word: str) -> data.Text:
+    """Forty sentences, half of them praise."""
+    return data.Text(tuple(f"{word} number {n} is good" for n in range(40)), torch.arange(40) % 2)
+
+
 def in_other_words(generator):
     given = torch.Generator().manual_seed(5)
     network = networks.recurrent("gru", vocabulary=4, embedding=3, hidden=2, classes=2, generator=given)
@@ -297,6 +302,9 @@ CASES = {
     "transfer.orthogonal": lambda g: transfer.orthogonal(3, 5, generator=g),
     "transfer.paired": lambda g: torch.tensor(
         transfer.paired(torch.linspace(0, 1, 9) ** 2, torch.zeros(9), generator=g).bootstrap
+    ),
+    "transfer.sentence_pair": lambda g: (
+        transfer.sentence_pair(sentences("film"), sentences("phone"), generator=g).train.y
     ),
     "transfer.shuffled_labels": lambda g: (
         transfer.shuffled_labels(transfer.changed_digits("inverted"), generator=g).source.y

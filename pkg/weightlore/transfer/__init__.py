@@ -51,6 +51,9 @@ from weightlore.transfer.recurrent import Memory as Memory
 from weightlore.transfer.recurrent import PTURecurrent as PTURecurrent
 from weightlore.transfer.search import Search as Search
 from weightlore.transfer.search import exhaustive as exhaustive
+from weightlore.transfer.sentence_pairs import SentencePair as SentencePair
+from weightlore.transfer.sentence_pairs import all_sentences as all_sentences
+from weightlore.transfer.sentence_pairs import sentence_pair as sentence_pair
 from weightlore.transfer.sharing import chosen as chosen
 from weightlore.transfer.sharing import fine_tune as fine_tune
 from weightlore.transfer.sharing import reinitialized as reinitialized
