@@ -261,6 +261,9 @@ def test_property_an_interruption_leaves_what_was_reached(error):
     ("change", "said"),
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"epochs": 1.5}, "epochs must be an integer, got 1.5 of type float"),
+        ({"batch_size": "64"}, "batch_size must be an integer, got '64' of type str"),
+        ({"patience": True, "validation": VALIDATION}, "patience must be an integer, got True"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"patience": 0, "validation": VALIDATION}, "patience must be at least 1"),
         ({"patience": 3}, r"give validation=Split\(...\)"),

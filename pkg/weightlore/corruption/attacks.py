@@ -14,7 +14,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from weightlore.corruption.budgets import Budget, Corruption, closed_form, largest
+from weightlore.corruption.arguments import require_whole
+from weightlore.corruption.budgets import Budget, Corruption, closed_form, largest, require_budget
 from weightlore.corruption.losses import Loss, loss_gradient
 from weightlore.data import Split
 from weightlore.errors import ParameterError
@@ -47,6 +48,9 @@ def project(vector: Tensor, budget: Budget) -> Tensor:
 
     Source: [zhang2021multistep], projection; p other than 2 and inf is ours
     """
+    require_budget(budget)
+    if not isinstance(vector, Tensor) or vector.ndim == 0:
+        raise ParameterError(f"the vector must be a tensor of shape (P,), got {vector!r}")
     kept = largest(vector, budget.count(len(vector)))
     inside = torch.zeros_like(vector).index_copy_(0, kept, vector[kept])
     top = inside.abs().amax()
@@ -77,6 +81,8 @@ def ascent(gradient_at: Callable[[Tensor], Tensor], start: Tensor, budget: Budge
 
     Source: [zhang2021multistep], multi-step corruption
     """
+    require_budget(budget)
+    require_whole("steps", steps)
     if steps < 1:
         raise ParameterError(f"steps counts gradients and must be >= 1, got {steps}")
     return _ascend(gradient_at, start, budget, steps)
@@ -129,6 +135,8 @@ def projected_ascent(
     def gradient_at(a: Tensor) -> Tensor:
         return loss_gradient(model, data, corruption=a, group=group, loss=loss, batch_size=batch_size)
 
+    require_budget(budget)
+    require_whole("steps", steps)
     start = torch.zeros_like(flatten(model, group))
     gradient = gradient_at(start)
     path = ascent(lambda a: gradient if a is start else gradient_at(a), start, budget, steps=steps)

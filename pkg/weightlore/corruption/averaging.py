@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from weightlore.corruption.arguments import require_real
 from weightlore.corruption.passes import Members, Passes, members
 from weightlore.data import Split
 from weightlore.errors import ParameterError
@@ -48,6 +49,8 @@ def averaged_step(path: Path, *, alpha: float | None = None, group: Group = None
     Source: ours, the common form of [sun2021corruption], [zhang2021multistep], [foret2021sam], [kwon2021asam] and
         [wu2020awp]
     """
+    if alpha is not None:
+        require_real("alpha", alpha)
     if alpha is not None and not 0 <= alpha <= 1:
         raise ParameterError(f"alpha is a share and must be in [0, 1], got {alpha}")
     if alpha == 0:

@@ -12,15 +12,15 @@ Everything here is a pure function of flat vectors; ``attacks`` applies it to a 
 """
 
 import math
-import numbers
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from weightlore.corruption.arguments import is_real, require_whole
 from weightlore.errors import ParameterError, require_finite
 
-__all__ = ["Budget", "Corruption", "closed_form", "first_order_gain", "largest"]
+__all__ = ["Budget", "Corruption", "closed_form", "first_order_gain", "largest", "require_budget"]
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,13 @@ class Budget:
     n: int | None = None
 
     def __post_init__(self) -> None:
-        if not _is_real(self.epsilon) or not 0 <= self.epsilon < math.inf:
+        if not is_real(self.epsilon) or not 0 <= self.epsilon < math.inf:
             raise ParameterError(f"epsilon is a size and must be a finite number >= 0, got {self.epsilon!r}")
-        if not _is_real(self.p) or not self.p >= 1:
+        if not is_real(self.p) or not self.p >= 1:
             raise ParameterError(f"p is the order of a norm and must be a number >= 1 or inf, got {self.p!r}")
         if self.n is None:
             return
-        if isinstance(self.n, bool) or not isinstance(self.n, numbers.Integral):
-            raise ParameterError(f"n counts parameters and must be an integer or None, got {self.n!r}")
+        require_whole("n, unless None,", self.n)
         if self.n < 1:
             raise ParameterError(f"n counts parameters and must be >= 1 (None for all), got {self.n}")
 
@@ -69,6 +68,23 @@ class Budget:
     def count(self, size: int) -> int:
         """Return how many of ``size`` parameters may move: n, and at most all of them."""
         return size if self.n is None else min(int(self.n), size)
+
+
+def require_budget(value: object) -> None:
+    """Check that an argument is a budget.
+
+    Args:
+        value: what came.
+
+    Raises:
+        ParameterError: if it is not.
+
+    Source: ours
+    """
+    if not isinstance(value, Budget):
+        raise ParameterError(
+            f"budget must be a Budget, got {value!r} of type {type(value).__name__}; use Budget(epsilon)"
+        )
 
 
 @dataclass(frozen=True)
@@ -108,6 +124,7 @@ def largest(vector: Tensor, n: int) -> Tensor:
     Source: ours, because keeping every entry that ties with the n-th can touch more than n parameters
     """
     _require_gradient("the vector", vector)
+    require_whole("n", n)
     if not 1 <= n <= len(vector):
         raise ParameterError(f"n must be between 1 and the {len(vector)} entries of the vector, got {n}")
     return _largest(vector.detach().abs(), n)
@@ -136,6 +153,7 @@ def first_order_gain(gradient: Tensor, budget: Budget) -> Tensor:
 
     Source: [sun2021corruption], closed-form solution; the proof by Hölder is ours
     """
+    require_budget(budget)
     top = _require_gradient("the gradient", gradient)
     count = budget.count(len(gradient))
     if top == 0 or budget.epsilon == 0:
@@ -172,6 +190,7 @@ def closed_form(gradient: Tensor, budget: Budget) -> Corruption:
     Source: [sun2021corruption], closed-form solution
     """
     gradient = gradient.detach() if isinstance(gradient, Tensor) else gradient
+    require_budget(budget)
     top = _require_gradient("the gradient", gradient)
     if top == 0 or budget.epsilon == 0:
         return Corruption(torch.zeros_like(gradient), gradient.new_zeros(()), degenerate=top == 0)
@@ -240,7 +259,3 @@ def _require_gradient(what: str, vector: Tensor) -> float:
     if not (math.isfinite(low) and math.isfinite(high)):
         require_finite(what, vector)
     return max(-low, high)
-
-
-def _is_real(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from weightlore.corruption.arguments import require_whole
 from weightlore.corruption.attacks import projected_ascent
-from weightlore.corruption.budgets import Budget, Corruption, closed_form, first_order_gain
+from weightlore.corruption.budgets import Budget, Corruption, closed_form, first_order_gain, require_budget
 from weightlore.corruption.losses import Loss, Measurement, loss_gradient, measure
 from weightlore.data import Split
 from weightlore.errors import ParameterError
@@ -129,6 +130,8 @@ def indicators(
 
     Source: [sun2021corruption], layer-wise comparison
     """
+    require_budget(budget)
+    require_whole("steps", steps)
     if steps < 1:
         raise ParameterError(f"steps counts gradients and must be >= 1, got {steps}")
     if groups is None:

@@ -19,7 +19,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from weightlore.corruption.budgets import Budget
+from weightlore.corruption.arguments import require_whole
+from weightlore.corruption.budgets import Budget, require_budget
 from weightlore.errors import ParameterError
 
 __all__ = ["RandomKind", "random", "random_support", "require_kind"]
@@ -98,6 +99,8 @@ def random_support(size: int, n: int, *, generator: torch.Generator) -> Tensor:
 
     Source: ours
     """
+    require_whole("n", n)
+    require_whole("size", size)
     if not 1 <= n <= size:
         raise ParameterError(f"n must be between 1 and the {size} parameters, got {n}")
     if 4 * n > size:
@@ -142,6 +145,10 @@ def _normalize(values: Tensor, p: float) -> None:
 
 
 def _require_drawable(size: int, budget: Budget, trials: int | None, kind: str, dtype: torch.dtype) -> None:
+    require_budget(budget)
+    require_whole("size", size)
+    if trials is not None:
+        require_whole("trials", trials)
     if size < 1:
         raise ParameterError(f"size counts parameters and must be >= 1, got {size}; is the group empty?")
     if trials is not None and trials < 0:

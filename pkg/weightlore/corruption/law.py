@@ -19,6 +19,7 @@ import torch
 from scipy import special
 from torch import Tensor
 
+from weightlore.corruption.arguments import require_real
 from weightlore.errors import ParameterError, require_finite
 
 __all__ = [
@@ -126,6 +127,7 @@ def expected_best(trials: float, size: int) -> float:
 
     Source: ours, because the asymptotic form is 20 % too high at 100 trials
     """
+    require_real("trials", trials)
     if not 1 <= trials < math.inf:
         raise ParameterError(f"trials counts draws and must be >= 1 and finite, got {trials}")
     reach = min(1.0, math.sqrt(2 * (math.log(trials) + 40) / _require_size(size, 2)))  # beyond it the rest is < e^-40
@@ -147,6 +149,7 @@ def _where(x: Tensor | float) -> Tensor:
 
 
 def _require_size(size: int, least: int) -> int:
+    require_real("size", size)
     if size < least:
         raise ParameterError(f"size counts parameters and must be >= {least} here, got {size}")
     return int(size)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from weightlore.corruption.arguments import require_whole
 from weightlore.data import Split
 from weightlore.data.split import require_labels
 from weightlore.errors import ParameterError, require_finite
@@ -202,6 +203,7 @@ def _batches(data: Split, theta: Tensor, batch_size: int) -> Iterator[Split]:
     """Cut the data into batches after checking that they fit the parameters."""
     if len(data) == 0:
         raise ParameterError("data must have at least one example to take a mean over, got none")
+    require_whole("batch_size", batch_size)
     if batch_size < 1:
         raise ParameterError(f"batch_size counts examples and must be >= 1, got {batch_size}")
     if data.x.device != theta.device or data.y.device != theta.device:

@@ -15,7 +15,8 @@ import numpy as np
 from scipy import special
 from torch import Tensor
 
-from weightlore.corruption.budgets import Budget, first_order_gain
+from weightlore.corruption.arguments import require_real
+from weightlore.corruption.budgets import Budget, first_order_gain, require_budget
 from weightlore.corruption.draws import RandomKind, require_kind
 from weightlore.errors import ParameterError, require_finite
 
@@ -105,6 +106,8 @@ def expected_change(trace: float, size: int, budget: Budget, kind: RandomKind = 
 
     Source: [sun2021corruption], theorem on random corruption; other norms and n are ours
     """
+    require_budget(budget)
+    require_real("size", size)
     if size < 1:
         raise ParameterError(f"size counts parameters and must be >= 1, got {size}")
     n = budget.count(size)

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from weightlore.corruption.arguments import require_whole
 from weightlore.corruption.attacks import ascent
 from weightlore.corruption.averaging import Path, averaged_step
-from weightlore.corruption.budgets import Budget, closed_form
+from weightlore.corruption.budgets import Budget, closed_form, require_budget
 from weightlore.corruption.passes import Passes, flat, members
 from weightlore.data import Split
 from weightlore.errors import ParameterError
@@ -80,6 +81,8 @@ def resistant_step(
 
     Source: [sun2021corruption], corruption-resistant training; several steps: [zhang2021multistep], multi-step training
     """
+    require_budget(budget)
+    require_whole("steps", steps)
     if steps < 1:
         raise ParameterError(f"steps counts corruptions and must be >= 1, got {steps}")
     step = averaged_step(_worst(budget, steps), alpha=alpha, group=group, base=base)

@@ -19,6 +19,7 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
+from weightlore.corruption.arguments import require_real
 from weightlore.corruption.averaging import averaged_step
 from weightlore.corruption.budgets import Budget
 from weightlore.corruption.passes import Passes
@@ -138,6 +139,7 @@ def rescale(model: nn.Module, layer: str, c: float) -> nn.Module:
 
     Source: [dinh2017sharp], non-negative homogeneity
     """
+    require_real("c", c)
     if not (isfinite(c) and c > 0):
         raise ParameterError(f"c must be a positive number, got {c}; a negative factor does not pass ReLU")
     twin = copy.deepcopy(model)
@@ -183,6 +185,7 @@ def _ratio(size: float | Tensor, length: Tensor) -> Tensor:
 
 
 def _size(name: str, value: float) -> float:
+    require_real(name, value)
     if not (isfinite(value) and value >= 0):
         raise ParameterError(f"{name} is a size and must be a finite number >= 0, got {value}")
     return value

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from weightlore.corruption.budgets import Budget
+from weightlore.corruption.arguments import require_whole
+from weightlore.corruption.budgets import Budget, require_budget
 from weightlore.corruption.draws import RandomKind, random
 from weightlore.data.split import Split
 from weightlore.errors import ParameterError
@@ -100,6 +101,8 @@ def random_trials(
 
     Source: [sun2021corruption], random corruption; evaluating many copies at once is ours
     """
+    require_budget(budget)
+    require_whole("trials", trials)
     if trials < 1:
         raise ParameterError(f"trials counts corruptions and must be >= 1, got {trials}")
     theta = flatten(model, group)

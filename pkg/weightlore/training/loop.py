@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Literal
 
@@ -171,6 +172,8 @@ def _require_usable(
         require_fitting(model, validation, "validation")
         require_classes(validation, "validation")
     for name, count in {"epochs": epochs, "batch_size": batch_size, "patience": patience}.items():
+        if count is not None and (isinstance(count, bool) or not isinstance(count, Integral)):
+            raise ParameterError(f"{name} must be an integer, got {count!r} of type {type(count).__name__}")
         if count is not None and count < 1:
             raise ParameterError(f"{name} must be at least 1, got {count}")
     if patience is not None and validation is None:
