@@ -102,6 +102,18 @@ def test_property_completeness_of_a_smooth_network_falls_as_the_theory_says():
         assert bool(((ratio > low) & (ratio < high)).all()), rule
 
 
+@pytest.mark.parametrize(("activation", "enough"), [(nn.Softplus, True), (nn.Tanh, True), (nn.ReLU, False)])
+def test_property_a_quarter_of_the_nodes_is_as_exact_where_there_are_no_kinks(activation, enough):
+    model, x = convolutional(nn.AvgPool2d, activation), uniform(3, 2, 8, 8)
+    exact = integrated_gradients(model, x, TARGET, baseline=0.0, nodes=512).values
+    errors = {}
+    for nodes in (16, 64):
+        found = integrated_gradients(model.float(), x.float(), TARGET, baseline=0.0, nodes=nodes).values
+        errors[nodes] = float((found - exact).abs().max() / exact.abs().max())
+    assert (errors[16] < 2e-6) == (errors[64] < 2e-6) == enough
+    assert (errors[16] < 2 * errors[64]) == enough
+
+
 def test_property_completeness_of_a_smooth_network_with_probabilities():
     model, x = smooth()
     assert bool((gaps(model, x, "gauss_legendre", 64, output="probability") < 1e-8).all())

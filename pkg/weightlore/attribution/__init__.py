@@ -8,12 +8,16 @@ from weightlore.attribution.baselines import baseline_for as baseline_for
 from weightlore.attribution.baselines import black as black
 from weightlore.attribution.baselines import blurred as blurred
 from weightlore.attribution.baselines import farthest as farthest
+from weightlore.attribution.baselines import gaussian_blur as gaussian_blur
 from weightlore.attribution.baselines import gaussian_noise as gaussian_noise
 from weightlore.attribution.baselines import gray as gray
 from weightlore.attribution.baselines import uniform_noise as uniform_noise
 from weightlore.attribution.baselines import white as white
 from weightlore.attribution.breakpoints import breakpoints as breakpoints
 from weightlore.attribution.breakpoints import exact_integrated_gradients as exact_integrated_gradients
+from weightlore.attribution.curves import blur_integrated_gradients as blur_integrated_gradients
+from weightlore.attribution.curves import blur_path as blur_path
+from weightlore.attribution.curves import path_attribution as path_attribution
 from weightlore.attribution.deep_lift import deep_lift as deep_lift
 from weightlore.attribution.denoising import EntropyRise as EntropyRise
 from weightlore.attribution.denoising import Smoothed as Smoothed

@@ -26,6 +26,7 @@ __all__ = [
     "black",
     "blurred",
     "farthest",
+    "gaussian_blur",
     "gaussian_noise",
     "gray",
     "uniform_noise",
@@ -264,13 +265,31 @@ def blurred(
 
     Source: [sturmfels2020visualizing], blurred baseline; the border is ours
     """
+    return _made(pixels, gaussian_blur(pixels, sigma).clamp(*levels), normalize, levels)
+
+
+def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
+    """Return images of any range, blurred by a Gaussian whose weights add up to 1 at every pixel.
+
+    Args:
+        images: shape (N, C, H, W).
+        sigma: standard deviation in pixels, >= 0; 0 blurs nothing.
+
+    Returns:
+        New images.
+
+    Raises:
+        ParameterError: if there are no images, or sigma is not a finite number >= 0.
+
+    Source: ours
+    """
     _require_size("sigma", sigma)
-    if pixels.ndim != 4:
-        raise ParameterError(f"to be blurred, pixels must be images (N, C, H, W), got shape {tuple(pixels.shape)}")
+    if images.ndim != 4:
+        raise ParameterError(f"what is blurred must be images (N, C, H, W), got shape {tuple(images.shape)}")
     if sigma == 0:
-        return _made(pixels, pixels.clone(), normalize, levels)
-    down, across = (_mixing(side, sigma).to(pixels) for side in pixels.shape[2:])
-    return _made(pixels, (down @ pixels @ across.T).clamp(*levels), normalize, levels)
+        return images.detach().clone()
+    down, across = (_mixing(side, sigma).to(images) for side in images.shape[2:])
+    return down @ images.detach() @ across.T
 
 
 def _mixing(side: int, sigma: float) -> Tensor:

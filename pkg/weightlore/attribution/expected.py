@@ -167,7 +167,7 @@ def expected_gradients(
     for rows, gradients in along(
         network, x, references, classes, _drawn(len(x), len(references), samples, generator, x)
     ):
-        values.index_add_(0, rows.path, (x[rows.path] - references[rows.start]) * gradients)
+        values.index_add_(0, rows.example, (x[rows.end] - references[rows.start]) * gradients)
     wanted = network.scores(x, classes) - _mean_scores(network, references, classes)
     return Attribution(values, gap_of(values, wanted), output)
 
@@ -178,9 +178,9 @@ def _drawn(examples: int, references: int, samples: int, generator: torch.Genera
     for _ in range(samples):
         starts.append(torch.randint(references, (examples,), generator=generator, device=device))
         places.append(torch.rand(examples, generator=generator, dtype=torch.float64, device=device))
-    path, node = torch.arange(examples).repeat(samples), torch.arange(samples).repeat_interleave(examples)
+    example, node = torch.arange(examples).repeat(samples), torch.arange(samples).repeat_interleave(examples)
     weight = torch.full((samples * examples,), 1 / samples, dtype=torch.float64)
-    return Rows(*(one.to(x.device) for one in (path, torch.cat(starts), torch.cat(places), weight, node)))
+    return Rows(*(one.to(x.device) for one in (example, example, torch.cat(starts), torch.cat(places), weight, node)))
 
 
 def _mean_scores(network: ConstantNetwork, references: Tensor, classes: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from weightlore.networks.layered import require_counts
 __all__ = ["ConstantNetwork", "constant"]
 
 CACHE, MEMORY = 2**24, 2**30  # bytes that a chunk may keep: on a processor, and elsewhere
-FEWEST, MOST = 16, 4096  # rows: products of few rows are slow, and beyond some thousands nothing is gained
+FEWEST, MOST = 32, 4096  # rows: products of few rows are slow, and beyond some thousands nothing is gained
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def constant(model: nn.Module, x: Tensor, *, output: Output = "logit", chunk: in
         x: inputs of which the first is tried, shape (N, ...).
         output: whether f is the logit or the probability.
         chunk: rows at once; ``None`` for as many as keep 16 MiB for the backward pass (1 GiB on other devices than a
-            processor), between 16 and 4,096. Changes time and memory, and results by the rounding of the network's own
+            processor), between 32 and 4,096. Changes time and memory, and results by the rounding of the network's own
             products.
 
     Returns:

@@ -27,10 +27,11 @@ __all__ = ["Rows", "along", "grid", "integrated", "mean_path_gradient", "path_gr
 
 @dataclass(frozen=True)
 class Rows:
-    """Points on paths, one a row: where between which two ends, and how much it counts.
+    """Points on straight lines, one a row: of which example, between which two ends, and how much each counts.
 
     Args:
-        path: number of the path's end among the inputs, shape (R,), int64.
+        example: number of the example, shape (R,), int64.
+        end: number of the line's end among the inputs, shape (R,), int64.
         start: number of its start among the baselines, shape (R,), int64.
         place: a, shape (R,), float64.
         weight: w, shape (R,), float64.
@@ -39,7 +40,8 @@ class Rows:
     Source: ours
     """
 
-    path: Tensor
+    example: Tensor
+    end: Tensor
     start: Tensor
     place: Tensor
     weight: Tensor
@@ -47,18 +49,19 @@ class Rows:
 
     def __len__(self) -> int:
         """R, how many rows there are."""
-        return len(self.path)
+        return len(self.example)
 
     def __getitem__(self, rows: slice) -> "Rows":
         """Return some of the rows."""
-        return Rows(self.path[rows], self.start[rows], self.place[rows], self.weight[rows], self.node[rows])
+        parts = (self.example, self.end, self.start, self.place, self.weight, self.node)
+        return Rows(*(part[rows] for part in parts))
 
 
 def grid(paths: int, places: Tensor, weights: Tensor, device: torch.device | None = None) -> Rows:
-    """Return the rows of all nodes on all paths, node after node, without those that count nothing.
+    """Return the rows of all nodes on the paths of all examples, node after node, without those that count nothing.
 
     Args:
-        paths: N.
+        paths: N, one path an example.
         places: a, shape (S,) for all paths alike, or (S, N).
         weights: w, of the same shape.
         device: of the rows; ``None`` for that of the places.
@@ -68,7 +71,7 @@ def grid(paths: int, places: Tensor, weights: Tensor, device: torch.device | Non
     if places.ndim == 1:
         places, weights = (one[:, None].expand(-1, paths) for one in (places, weights))
     node, path = torch.nonzero(weights.cpu(), as_tuple=True)
-    found = (path, path, places.cpu()[node, path], weights.cpu()[node, path], node)
+    found = (path, path, path, places.cpu()[node, path], weights.cpu()[node, path], node)
     return Rows(*(one.to(device) for one in found))
 
 
@@ -79,9 +82,9 @@ def along(
 
     Args:
         network: prepared by ``constant``.
-        x: ends of the paths, shape (N, ...).
-        baseline: starts of the paths, shape (M, ...); path n starts at baseline n in a ``grid``.
-        classes: one for each end, shape (N,).
+        x: ends of lines, as many as the rows name, (M, ...).
+        baseline: starts of lines, as many as the rows name.
+        classes: one for each example, shape (N,).
         rows: the points.
 
     Raises:
@@ -92,8 +95,8 @@ def along(
     for start in range(0, len(rows), network.chunk):
         part = rows[start : start + network.chunk]
         place = part.place.to(x).view(-1, *[1] * (x.ndim - 1))
-        z = torch.lerp(baseline[part.start], x[part.path], place)  # exactly b where x = b, exactly x where a = 1
-        gradients = network.gradients(z, classes[part.path], part.weight.to(x))
+        z = torch.lerp(baseline[part.start], x[part.end], place)  # exactly b where x = b, exactly x where a = 1
+        gradients = network.gradients(z, classes[part.example], part.weight.to(x))
         _require_finite(part, gradients)
         yield part, gradients
 
@@ -118,7 +121,7 @@ def integrated(
     """
     total = torch.zeros_like(x, dtype=torch.promote_types(x.dtype, torch.float32))
     for rows, gradients in along(network, x, baseline, classes, grid(len(x), places, weights, x.device)):
-        total.index_add_(0, rows.path, gradients.to(total))  # row by row, in the order of the nodes
+        total.index_add_(0, rows.example, gradients.to(total))  # row by row, in the order of the nodes
     return total.to(x)
 
 
@@ -208,8 +211,8 @@ def _require_finite(rows: Rows, gradients: Tensor) -> None:
     if bool(finite.all()):
         return
     bad = int((~finite).flatten(1).any(1).nonzero()[0])
-    node, place, path = int(rows.node[bad]), float(rows.place[bad]), int(rows.path[bad])
+    node, place, example = int(rows.node[bad]), float(rows.place[bad]), int(rows.example[bad])
     raise ParameterError(
-        f"the gradient at node {node} (a = {place:.6g}) on the path of example {path} is NaN or infinite: the network "
-        "overflows or has no derivative there; choose a baseline whose path avoids it, or a rule with other nodes"
+        f"the gradient at node {node} (a = {place:.6g}) on the path of example {example} is NaN or infinite: the "
+        "network overflows or has no derivative there; choose a baseline whose path avoids it, or other nodes"
     )
