@@ -15,7 +15,7 @@ SECTIONS = {
         *("output", "gradient", "smoothing", "guided", "grad_cam", "deep_lift", "relevance"),
         *("path", "quadrature", "baseline", "pieces"),
     ),
-    "transferred": ("states", "anchor", "mixture", "comparison", "recurrent"),
+    "transferred": ("unit", "gate", "network", "states", "anchor", "mixture", "comparison", "recurrent"),
     "binarized": (
         *("weights", "training", "packed", "variants", "recipes", "normalization", "conversion", "thresholds", "chip"),
         *("latency", "neuron", "simulation", "input", "exit", "cost", "learning"),
