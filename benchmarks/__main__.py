@@ -16,6 +16,7 @@ from benchmarks import (
     spiking_inference,
     spiking_training,
     tables,
+    transfer_recurrent,
     trials_cnn,
     trials_layer,
     trials_mlp,
@@ -36,6 +37,7 @@ WORKLOADS = {
     "binary_packed": binary_packed.races,
     "spiking_inference": spiking_inference.races,
     "spiking_training": spiking_training.races,
+    "transfer_recurrent": transfer_recurrent.races,
 }
 
 
