@@ -28,7 +28,14 @@ from weightlore.errors import ParameterError
 from weightlore.networks.layered import require_counts
 
 __all__ = [
-    *("Form", "GateCost", "GateKind", "Gates", "Inject", "mapped", "parameter_count", "parameter_table"),
+    "Form",
+    "GateCost",
+    "GateKind",
+    "Gates",
+    "Inject",
+    "mapped",
+    "parameter_count",
+    "parameter_table",
     "require_choice",
 ]
 
