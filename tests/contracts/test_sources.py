@@ -14,6 +14,7 @@ SECTIONS = {
     "explained": (
         *("output", "gradient", "smoothing", "guided", "grad_cam", "deep_lift", "relevance"),
         *("path", "quadrature", "baseline", "pieces"),
+        *("similarity", "inflation", "randomization", "study", "structure", "denoising", "display"),
     ),
     "transferred": ("unit", "gate", "network", "states", "anchor", "mixture", "comparison", "recurrent"),
     "binarized": (
