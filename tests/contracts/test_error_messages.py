@@ -28,6 +28,7 @@ from weightlore.networks import healthy, mlp
 from weightlore.parameters import call, flatten, layout, replaced
 from weightlore.stacked import evaluate_thetas
 from weightlore.training import evaluate, fit
+from weightlore.transfer import PTUNet, gate_table
 
 
 @pytest.mark.parametrize("path", modules())
@@ -127,6 +128,14 @@ BAD = {
     "shift of NaN": lambda: shift(torch.full((1, 64), NAN), "blur", 1),
     "empty group": lambda: layout(healthy(), "nothing"),
     "theta of another length": lambda: call(healthy(), torch.zeros(3), SMALL.x),
+    "units between networks of two depths": lambda: PTUNet(
+        healthy(), mlp((64, 9, 10), generator=generator()), SMALL.x, generator=generator()
+    ),
+    "units on infinite data": lambda: PTUNet(healthy(), healthy(), poisoned().x, generator=generator()),
+    "a gate forced above one": lambda: PTUNet(healthy(), healthy(), SMALL.x, generator=generator()).force(z=1.5),
+    "gates on infinite data": lambda: gate_table(
+        PTUNet(healthy(), healthy(), SMALL.x, generator=generator()), poisoned()
+    ),
     "unknown split": lambda: digits("training"),
     "unknown network": lambda: healthy("resnet"),
 }

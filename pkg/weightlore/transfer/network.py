@@ -111,7 +111,7 @@ class PTUNet(nn.Module):
         self.joint, self.output_unit = joint, output_unit
         self.pairs = partners(source, target, pairs, output_unit=output_unit)
         dtype = _one_dtype(self.source, self.target)
-        require_fitting(self.target, Split(example, torch.zeros(len(example))), "example")
+        require_fitting(self.target, Split(example, example.new_zeros(len(example))), "example")
         theirs, ours = self._shapes(example)
         self.units, self.adapters = nn.ModuleDict(), nn.ModuleDict()
         for name, s in theirs.items():
@@ -119,6 +119,7 @@ class PTUNet(nn.Module):
             phi = nn.Identity() if name == "output" else self._target.phi(int(name))
             self.adapters[name] = _fitted(adapter, name, s, shape, generator)
             self.units[name] = unit(shape[1], phi, spatial=len(shape) == 4, generator=generator, dtype=dtype)
+        self.units.to(example.device)
         self.train(training)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -161,7 +161,7 @@ def gate_statistics(net: nn.Module, x: Tensor) -> tuple[GateStatistics, ...]:
 
     Source: ours
     """
-    require_fitting(net, Split(x, torch.zeros(len(x), dtype=torch.int64)), "x")
+    require_fitting(net, Split(x, x.new_zeros(len(x), dtype=torch.int64)), "x")
     _require_units(net)
     found = []
     for name, gates in _heard(net, x).items():
