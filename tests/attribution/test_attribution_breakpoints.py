@@ -20,21 +20,10 @@ from weightlore.attribution.breakpoints import breakpoints, exact_integrated_gra
 from weightlore.attribution.integrated import integrated_gradients
 from weightlore.attribution.kinks import crossings, takeovers
 from weightlore.attribution.paths import path_gradients
+from weightlore.attribution.toys import Formula
 from weightlore.data import digits
 from weightlore.errors import ParameterError
 from weightlore.networks import healthy
-
-
-class Formula(nn.Module):
-    """A function of rows as a network with one logit."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-        self.eval()
-
-    def forward(self, x):
-        return self.function(x)[:, None]
 
 
 def row(*numbers):

@@ -8,19 +8,8 @@ from torch import nn
 from weightlore.attribution import integrated_gradients, scores
 from weightlore.attribution.baselines import gaussian_blur
 from weightlore.attribution.curves import blur_integrated_gradients, blur_path, path_attribution
+from weightlore.attribution.toys import Formula
 from weightlore.errors import ParameterError
-
-
-class Formula(nn.Module):
-    """A function of rows as a network with one logit."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-        self.eval()
-
-    def forward(self, x):
-        return self.function(x)[:, None]
 
 
 def smooth():

@@ -11,23 +11,12 @@ from weightlore.attribution import gradient, gradient_times_input, scores
 from weightlore.attribution.integrated import adaptive_integrated_gradients, integrated_gradients
 from weightlore.attribution.paths import mean_path_gradient, path_gradients
 from weightlore.attribution.quadrature import Rule
+from weightlore.attribution.toys import Formula
 from weightlore.data import digits
 from weightlore.errors import ParameterError
 from weightlore.networks import healthy, mlp
 
 RULES = get_args(Rule)
-
-
-class Formula(nn.Module):
-    """A function of rows as a network with one logit."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-        self.eval()
-
-    def forward(self, x):
-        return self.function(x)[:, None]
 
 
 def row(*numbers):

@@ -105,3 +105,8 @@ from weightlore.attribution.study import compare_networks as compare_networks
 from weightlore.attribution.study import sensitivity_study as sensitivity_study
 from weightlore.attribution.tables import Study as Study
 from weightlore.attribution.tables import Summary as Summary
+from weightlore.attribution.toys import Formula as Formula
+from weightlore.attribution.toys import quadratic as quadratic
+from weightlore.attribution.toys import saturated as saturated
+from weightlore.attribution.toys import two_relus as two_relus
+from weightlore.attribution.toys import two_relus_rewired as two_relus_rewired
