@@ -11,12 +11,14 @@ from benchmarks import (
     closed_form,
     converter_sweep,
     crossbar,
+    integrated_gradients,
     race,
     resistant_step,
     spiking_inference,
     spiking_training,
     tables,
     transfer_recurrent,
+    transfer_step,
     trials_cnn,
     trials_layer,
     trials_mlp,
@@ -37,7 +39,9 @@ WORKLOADS = {
     "binary_packed": binary_packed.races,
     "spiking_inference": spiking_inference.races,
     "spiking_training": spiking_training.races,
+    "transfer_step": transfer_step.races,
     "transfer_recurrent": transfer_recurrent.races,
+    "integrated_gradients": integrated_gradients.races,
 }
 
 
