@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr
 
 from weightlore.attribution import active_pixels, average, mid_ranks, rank_similarity, reduce_channels
-from weightlore.attribution.ranks import Ranked
+from weightlore.attribution.ranks import correlations, ranked
 from weightlore.errors import ParameterError
 
 
@@ -95,6 +95,19 @@ def test_property_an_image_is_compared_as_if_it_were_alone():
     assert torch.equal(together, alone)
 
 
+@pytest.mark.parametrize("mask", ["all", "active"])
+def test_oracle_correlations_in_the_order_of_values_are_those_pixel_by_pixel(mask, monkeypatch):
+    a, b, x = tied(30, 5, 4), tied(30, 5, 4, seed=1), images(30, 5, 4)
+    a[3], b[4], x[5] = 1.0, 2.0, 0.0
+    keep = x != 0 if mask == "active" else None
+    (expected,) = (one.correlation(other) for one, other in zip(ranked(a, [keep]), ranked(b, [keep]), strict=True))
+    for cached in (1, 45, 10**6):  # one row at a time, two, all
+        monkeypatch.setattr("weightlore.attribution.ranks.CACHED", cached)
+        (found,) = correlations(ranked(a, [keep]), b)
+        assert torch.equal(found.nan_to_num(nan=9.0), expected.nan_to_num(nan=9.0))
+    assert expected.isnan().sum() == (3 if mask == "active" else 2)
+
+
 def test_limit_constant_maps_and_few_pixels_are_nan_and_counted():
     a, b, x = normal(5, 9), normal(5, 9, seed=1), torch.ones(5, 9, dtype=torch.float64)
     a[1] = 2.0
@@ -167,7 +180,8 @@ MAPS = torch.rand(2, 1, 3, 3)
         (lambda: active_pixels(MAPS, torch.nan), "the baseline must be finite"),
         (lambda: active_pixels(MAPS / 0 * 0, 0.0), "x must be finite"),
         (lambda: mid_ranks(torch.tensor([1.0, torch.nan])), "NaN has no rank"),
-        (lambda: Ranked.of(MAPS, MAPS[:1] > 0), "in one shape"),
+        (lambda: ranked(MAPS, [MAPS[:1] > 0]), "in one shape"),
+        (lambda: correlations(ranked(MAPS, [None]), MAPS[:1]), "one shape"),
         (lambda: average(torch.tensor([])), "at least one"),
         (lambda: average(torch.tensor([torch.inf])), "1 of them infinite"),
     ],

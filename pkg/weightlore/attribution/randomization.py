@@ -173,7 +173,10 @@ def randomize(
         )
         return tuple(Randomized(name, random, copy) for (name, random), copy in zip(steps, drawn, strict=True))
     donor = reinitialize(model, order, init=init, statistics=statistics, generator=generator)
-    return tuple(Randomized(name, random, _transplanted(model, donor, random)) for name, random in steps)
+    return tuple(
+        Randomized(name, random, donor if random == order else _transplanted(model, donor, random))
+        for name, random in steps
+    )
 
 
 def _owns(module: nn.Module) -> bool:

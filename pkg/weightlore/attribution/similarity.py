@@ -18,7 +18,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from weightlore.attribution.ranks import Ranked
+from weightlore.attribution.ranks import ranked
 from weightlore.errors import ParameterError, require_finite
 
 __all__ = [
@@ -81,7 +81,7 @@ def rank_similarity(
     if a.shape != b.shape:
         raise ParameterError(f"two maps of one shape can be compared, got {tuple(a.shape)} and {tuple(b.shape)}")
     keep = kept_pixels(mask, x, baseline, channels)
-    one, other = (Ranked.of(signed(reduce_channels(maps, channels), sign), keep) for maps in (a, b))
+    one, other = (ranked(signed(reduce_channels(maps, channels), sign), [keep])[0] for maps in (a, b))
     return one.correlation(other)
 
 

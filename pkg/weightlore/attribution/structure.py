@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from weightlore.attribution.ranks import Ranked
+from weightlore.attribution.ranks import Ranked, ranked
 from weightlore.errors import MissingExtra, ParameterError, require_finite
 
 __all__ = ["hog_similarity", "ssim_similarity"]
@@ -136,7 +136,7 @@ def hog_similarity(
             )
             for picture in pictures.detach().cpu().double().numpy()
         ]
-        return Ranked.of(torch.stack([torch.from_numpy(vector) for vector in found]))
+        return ranked(torch.stack([torch.from_numpy(vector) for vector in found]), [None])[0]
 
     return histograms(a).correlation(histograms(b)).to(a.device).where(~(_flat(a) | _flat(b)), torch.nan)
 

@@ -12,7 +12,6 @@ give 1, and a network trained from another seed shows how alike maps of two good
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from weightlore.attribution.drawing import Initial, Statistics
 from weightlore.attribution.outputs import Method, require
 from weightlore.attribution.randomization import Block, Scheme, randomize
-from weightlore.attribution.ranks import Ranked
+from weightlore.attribution.ranks import Ranked, correlations, ranked
 from weightlore.attribution.similarity import Channels, Mask, Sign, kept_pixels, reduce_channels, signed
 from weightlore.attribution.tables import Study
 from weightlore.data import Split
@@ -184,19 +183,22 @@ class _Comparison:
         require(model, data.x, 0)
         if target not in get_args(Target):
             raise ParameterError(f"target is one of {', '.join(map(repr, get_args(Target)))}, got {target!r}")
-        choices = list(product(signs, masks))
+        choices = len(signs) * len(masks)
         if not methods or not (choices or measures):
             raise ParameterError(
                 "a study needs at least one method, and a sign and a mask or another measure, got "
-                f"{len(methods)} methods, {len(choices)} choices and {len(measures)} measures"
+                f"{len(methods)} methods, {choices} choices and {len(measures)} measures"
             )
-        self.data, self.methods, self.choices, self.measures = data, methods, choices, measures
+        self.data, self.methods, self.measures = data, methods, measures
         self.channels, self.target = channels, target
         keeps = {mask: kept_pixels(mask, data.x, baseline, channels) for mask in masks}
         self.keeps = {mask: _repeated(keep, len(methods)) for mask, keep in keeps.items()}
         self.classes = _predicted(model, data.x)
         self.maps = self._explained(model, self.classes)
-        self.ranks = self._ranked(self.maps)
+        self.ranks: dict[Sign, list[Ranked]] = {}
+        if choices:
+            together = self._together(self.maps)
+            self.ranks = {sign: ranked(signed(together, sign), list(self.keeps.values())) for sign in signs}
 
     def table(self, networks: Iterable[tuple[str, int, nn.Module]], progress: Progress | None) -> Study:
         """Explain with each network, compare, and write the rows."""
@@ -220,9 +222,12 @@ class _Comparison:
     def _compared(self, maps: list[Tensor]) -> dict[tuple[str, str, str], Tensor]:
         """Return similarities of each method's maps, shape (methods, N), for each way of comparing."""
         found: dict[tuple[str, str, str], Tensor] = {}
-        ranks = self._ranked(maps)
-        for (sign, mask), ranked in ranks.items():
-            found["rank", sign, mask] = self.ranks[sign, mask].correlation(ranked).view(len(maps), -1)
+        if self.ranks:
+            together = self._together(maps)
+            for sign, references in self.ranks.items():
+                values = correlations(references, signed(together, sign))
+                for mask, value in zip(self.keeps, values, strict=True):
+                    found["rank", sign, mask] = value.view(len(maps), -1)
         for name, measure in self.measures.items():
             values = [measure(mine, other) for mine, other in zip(self.maps, maps, strict=True)]
             if any(value.shape != (len(self.data),) for value in values):
@@ -236,20 +241,15 @@ class _Comparison:
     def _explained(self, network: nn.Module, classes: Tensor) -> list[Tensor]:
         return [method(network, self.data.x, classes).values for method in self.methods.values()]
 
-    def _ranked(self, maps: list[Tensor]) -> dict[tuple[Sign, Mask], Ranked]:
-        """Rank the maps of all methods at once, for each choice."""
+    def _together(self, maps: list[Tensor]) -> Tensor:
+        """Return the maps of all methods as one stack, shape (methods * N, ...), with their channels reduced."""
         reduced = [reduce_channels(values, self.channels) for values in maps]
-        if self.choices and any(values.shape != reduced[0].shape for values in reduced):
+        if any(values.shape != reduced[0].shape for values in reduced):
             raise ParameterError(
                 "the methods of a study must give maps of one shape, got "
                 f"{dict(zip(self.methods, (tuple(values.shape) for values in reduced), strict=True))}"
             )
-        together = torch.cat(reduced) if self.choices else None
-        return {
-            (sign, mask): Ranked.of(signed(together, sign), self.keeps[mask])
-            for sign, mask in self.choices
-            if together is not None
-        }
+        return torch.cat(reduced)
 
 
 def _repeated(keep: Tensor | None, times: int) -> Tensor | None:
