@@ -1,0 +1,65 @@
+"""The exercises on attributions take the right answer, and name every mistake that they know."""
+
+import pytest
+import torch
+from exercise_cases import to_a_mistake, to_the_right_answer
+
+from weightlore.attribution import gradient, integrated_gradients, scores
+from weightlore.teaching import check
+from weightlore.teaching.exercises import exercises
+from weightlore.teaching.exercises.explained import attributions
+
+OURS = {e.id: e for e in vars(attributions).values() if isinstance(e, attributions.Exercise)}
+
+
+def test_property_the_notebook_has_six():
+    assert set(OURS) <= {exercise.id for exercise in exercises("explained")}
+    assert len(OURS) == 6
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_property_the_right_answer_is_taken(name):
+    found, wanted = to_the_right_answer(OURS[name])
+    assert found == wanted
+
+
+@pytest.mark.parametrize(("name", "index"), [(e.id, i) for e in OURS.values() for i, _ in enumerate(e.diagnoses)])
+def test_property_every_diagnosis_is_given(name, index):
+    found, wanted = to_a_mistake(OURS[name], index, {})
+    assert found == wanted
+
+
+def test_oracle_answers_by_hand():
+    assert check("explained.silent", [1, 0, 1, 0, 0]).verdict == "right"
+    assert check("explained.guided", lambda z, r: r * (z > 0) * (r > 0)).verdict == "right"
+    assert check("explained.biasless", lambda net, x, c: x * gradient(net, x, c).values).verdict == "right"
+    assert check("explained.trapezoid", lambda n: (n - 1) / n).verdict == "right"
+
+
+def test_oracle_pieces_by_sorted_bends():
+    def answer(weight, bias, readout, x, b):
+        start, end = weight @ b + bias, weight @ x + bias
+        bends = (-start / (end - start)).clamp(0, 1)
+        edges = torch.cat([torch.tensor([0.0, 1.0]), bends]).unique()
+        middles = (edges[1:] + edges[:-1]) / 2
+        on = (torch.outer(middles, end - start) + start > 0).double()
+        return (x - b) * ((edges.diff() @ (on * readout)) @ weight)
+
+    assert check("explained.pieces", answer).verdict == "right"
+
+
+def test_oracle_enough_by_counting_up():
+    def answer(model, x, target):
+        wanted = scores(model, x, target) - scores(model, 0 * x, target)
+        for count in range(1, 100):
+            found = integrated_gradients(model, x, target, baseline=0.0, rule="left", nodes=count)
+            if found.gap.abs() <= wanted.abs() / 100:
+                return count
+        return 100
+
+    assert check("explained.enough", answer).verdict == "right"
+
+
+def test_limit_an_answer_that_raises_is_a_wrong_answer():
+    assert check("explained.pieces", lambda z: z).verdict == "wrong"
+    assert check("explained.trapezoid", 0.5).verdict == "wrong"
