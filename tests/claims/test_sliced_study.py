@@ -6,6 +6,9 @@ import json
 import pytest
 from tests.claims import LEDGERS
 from tests.claims import claims_resolutions as resolutions
+from tests.claims import claims_searches as searches
+from tests.claims.claims_converters import MODELS
+from tests.claims.claims_converters import bill as bill_of_one_image
 from tests.claims.claims_sliced import CHAPTER, CLAIMS
 from tests.claims.sliced_study import STUDIES, stored
 
@@ -13,6 +16,7 @@ from weightlore.errors import DataError
 
 KEPT = [study for study in STUDIES.values() if study.kept]
 FOLLOWING = [c for c in CLAIMS if c.id.startswith(("authors-", "matched-", "reason-"))] + resolutions.CLAIMS
+FOLLOWING += [c for c in searches.CLAIMS if c.fast]
 
 
 def lacking(study, found):
@@ -74,5 +78,33 @@ def test_property_lossless_bits_hold_the_fullest_bit_line_and_no_fewer_do(study)
 
 
 def test_error_a_resolution_that_was_never_searched():
-    with pytest.raises(DataError, match="no row found-photographs-vgg"):
-        resolutions.found("photographs-vgg", 0)
+    with pytest.raises(DataError, match="no row found-clothes-unpruned"):
+        resolutions.found("clothes-unpruned", 0)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("bits", [(8, 8, 8, 8), (1, 4, 5, 3)])
+def test_oracle_the_bill_of_a_study_is_that_of_its_layers(model, bits):
+    assert searches.bill("clothes-short", model, bits) == bill_of_one_image(model, bits)
+
+
+@pytest.mark.parametrize(("name", "width", "layers"), [("photographs-vgg", 16, 11), ("photographs-resnet", 4, 22)])
+def test_oracle_every_layer_works_once_for_each_patch(name, width, layers):
+    first, *_, last = work = searches.work(name)
+    assert len(work) == layers
+    assert first.steps == 2 * 8 * 32 * 32, "images are signed: two passes of 8 digits for each of 32 x 32 patches"
+    assert first.macs == 32 * 32 * 3 * 9 * width
+    assert (last.steps, last.macs) == (8, 10 * (8 if "vgg" in name else 4) * width)
+    assert all(min(layer.arrays) > 0 for layer in work), "no slice is left out"
+
+
+def test_oracle_a_descent_ends_where_no_bit_can_go():
+    needs = (1, 4, 5, 3)
+    assert searches.descent(lambda bits: -sum(b < n for b, n in zip(bits, needs, strict=True)), 8, 0) == needs
+    assert searches.descent(lambda bits: 0.0, 3, 0) == (1, 1, 1, 1)
+    assert searches.descent(lambda bits: -1.0, 3, 0) == (3, 3, 3, 3)
+
+
+def test_property_a_descent_takes_the_bit_that_leaves_most_and_the_first_of_equals():
+    assert searches.descent(sum, 3, 11) == (2, 3, 3, 3)
+    assert searches.descent(lambda bits: bits[0] + 2 * bits[1] + bits[2] + bits[3], 2, 7) == (1, 2, 1, 1)
