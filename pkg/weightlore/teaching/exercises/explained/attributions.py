@@ -46,10 +46,10 @@ SILENT = Exercise(
 
 def _guided(z: Tensor, signal: Tensor) -> Tensor:
     """Return what guided backpropagation makes of a signal behind one ReLU."""
-    net = nn.Sequential(nn.ReLU(), nn.Linear(len(z), 1, bias=False)).eval().to(z.dtype)
+    readout = nn.Linear(len(z), 1, bias=False).to(z.dtype)
     with torch.no_grad():
-        net[1].weight.copy_(signal[None])
-    return guided_backprop(net, z[None], 0).values[0]
+        readout.weight.copy_(signal[None])
+    return guided_backprop(nn.Sequential(nn.ReLU(), readout).eval(), z[None], 0).values[0]
 
 
 GUIDED = Exercise(
@@ -135,12 +135,10 @@ TRAPEZOID = Exercise(
 )  # fmt: skip
 
 
-def _first(
-    model: nn.Module, x: Tensor, target: int, within: Callable[[float, float, float], bool], least: int = 1
-) -> int:
+def _first(model: nn.Module, x: Tensor, target: int, within: Callable[[float, float, float], bool]) -> int:
     """Return the smallest N of the left rule whose gap, with f(x) and f(b), is as wished."""
     start, end = (float(scores(model, z, target)) for z in (torch.zeros_like(x), x))
-    for count in range(least, 500):
+    for count in range(1, 500):
         found = integrated_gradients(model, x, target, baseline=0.0, rule="left", nodes=count)
         if within(float(found.values.sum()) - (end - start), end, start):
             return count
@@ -163,11 +161,11 @@ ENOUGH = Exercise(
     inputs=lambda: [(healthy("mlp"), digits("test").x[k : k + 1], int(digits("test").y[k])) for k in (1, 5)],
     diagnoses=(
         Diagnosis("sign", "The gap is negative here, so it is below any positive number; take its size.",
-                  lambda *of: _first(*of, lambda gap, end, start: gap <= 0.01 * abs(end - start))),
+                  lambda net, x, c: _first(net, x, c, lambda gap, end, start: gap <= 0.01 * abs(end - start))),
         Diagnosis("of what", "You compared with f(x); what is distributed is f(x) - f(b).",
-                  lambda *of: _first(*of, lambda gap, end, start: abs(gap) <= 0.01 * abs(end))),
+                  lambda net, x, c: _first(net, x, c, lambda gap, end, start: abs(gap) <= 0.01 * abs(end))),
         Diagnosis("percent", "That is 10 %.",
-                  lambda *of: _first(*of, lambda gap, end, start: abs(gap) <= 0.1 * abs(end - start))),
+                  lambda net, x, c: _first(net, x, c, lambda gap, end, start: abs(gap) <= 0.1 * abs(end - start))),
         Diagnosis("off by one", "That is one node too many; the N before was enough already.",
                   lambda *of: _enough(*of) + 1),
         Diagnosis("doubling", "You doubled N; the smallest that is enough lies between the last two.",
