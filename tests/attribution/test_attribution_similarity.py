@@ -43,6 +43,21 @@ def test_limit_mid_ranks_of_batches_infinities_and_nothing():
     assert mid_ranks(torch.tensor([0.0, -0.0])).tolist() == [1.5, 1.5]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_oracle_ranks_are_the_same_in_every_precision(dtype):
+    values = torch.cat([tied(50, 30), normal(50, 30).half().double() * 1e-4], dim=1)
+    values[0, :6] = torch.tensor([-0.0, 0.0, torch.inf, -torch.inf, 6e-8, -6e-8])  # the last two are subnormal in half
+    values = values.to(dtype)
+    assert np.array_equal(mid_ranks(values).numpy(), rankdata(values.double().numpy(), axis=-1))
+
+
+def test_oracle_ranks_of_numbers_that_differ_by_one_bit():
+    some = torch.randint(-(2**31), 2**31, (40, 20), generator=seeded()).to(torch.int32)
+    values = torch.stack([some, some + 1, some ^ (-(2**31))]).view(torch.float32).permute(1, 0, 2).reshape(40, 60)
+    values = values.where(values.isfinite(), 1.0)
+    assert np.array_equal(mid_ranks(values).numpy(), rankdata(values.double().numpy(), axis=-1))
+
+
 @pytest.mark.parametrize("sign", ["signed", "abs", "pos"])
 @pytest.mark.parametrize("mask", ["all", "active"])
 @pytest.mark.parametrize("channels", ["sum", "abs_sum", "mean", "none"])

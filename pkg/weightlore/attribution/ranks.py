@@ -15,6 +15,7 @@ ranks to speak of, and two points always lie on a line: such images give NaN.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -146,7 +147,7 @@ def _centered(values: Tensor, keeps: Sequence[Tensor | None]) -> Iterator[tuple[
     rows = max(1, CACHED // values.shape[1])
     for start in range(0, len(values), rows):
         some = slice(start, start + rows)
-        ordered, order = values[some].sort(-1)
+        ordered, order = _sorted(values[some])
         first, last = _blocks(ordered)
         found = []
         for keep in keeps:
@@ -158,6 +159,21 @@ def _centered(values: Tensor, keeps: Sequence[Tensor | None]) -> Iterator[tuple[
             below = (up_to - counts).gather(-1, first)
             found.append((below + up_to.gather(-1, last) - up_to[:, -1:]) / 2 * counts)
         yield some, order, found
+
+
+def _sorted(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each row in rising order, as numbers or as integers that rise with them, and the places it came from.
+
+    A float32 number and its place fit into one integer of 64 bits. NumPy sorts such integers several times faster than
+    torch sorts numbers together with their places.
+    """
+    if values.dtype != torch.float32 or values.device.type != "cpu":
+        return values.sort(-1)
+    bits = (values.detach() + 0.0).view(torch.int32)  # -0 becomes 0
+    rising = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).to(torch.int64)
+    keys = (rising << 32) + torch.arange(values.shape[1])
+    keys = torch.from_numpy(np.sort(keys.numpy(), axis=1))
+    return keys >> 32, keys & 0xFFFFFFFF
 
 
 def _blocks(ordered: Tensor) -> tuple[Tensor, Tensor]:
