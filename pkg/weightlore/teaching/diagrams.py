@@ -2,6 +2,7 @@
 
 crossbar_diagram(inputs, levels)        word lines, cells, bit lines and what arrives at the converters
 spiking_diagram(spikes, signs, ...)     one step of spiking neurons on a crossbar: integrate, compare, no converter
+finished(title, body, size, alt)        a drawing of one's own, such as that of ``unit_diagrams``
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from torch import Tensor
 from weightlore.errors import ParameterError
 from weightlore.teaching.style import css_variables
 
-__all__ = ["Diagram", "crossbar_diagram", "spiking_diagram"]
+__all__ = ["Diagram", "crossbar_diagram", "finished", "spiking_diagram"]
 
 MOST = 12
 PITCH, LEFT, TOP = 52, 86, 44
@@ -88,7 +89,7 @@ def crossbar_diagram(
         if names is not None:
             body.append(f'<text class="small" x="{x}" y="{TOP - 22}">{escape(names[c])}</text>')
     body.append(f'<text class="small" x="{LEFT // 2}" y="{TOP + PITCH * rows + 36}">converters</text>')
-    return _finished(f"A crossbar of {rows} word lines and {columns} bit lines", body, (wide, high), alt)
+    return finished(f"A crossbar of {rows} word lines and {columns} bit lines", body, (wide, high), alt)
 
 
 def spiking_diagram(spikes: Tensor, signs: Tensor, threshold: Tensor, *, potential: Tensor | None = None) -> Diagram:
@@ -141,11 +142,20 @@ def spiking_diagram(spikes: Tensor, signs: Tensor, threshold: Tensor, *, potenti
             body += [f'<text x="{x}" y="{bottom + 62 + 26 * row}">{word}</text>' for row, word in enumerate(told)]
     size = (LEFT + PITCH * columns + 20, bottom + 160)
     title = f"One step of {columns - 1} spiking neurons on a crossbar of {rows} word lines"
-    return _finished(title, body, size, _spoken(spikes, sums, charge, after, threshold, fires))
+    return finished(title, body, size, _spoken(spikes, sums, charge, after, threshold, fires))
 
 
-def _finished(title: str, body: Sequence[str], size: tuple[int, int], alt: str) -> Diagram:
-    """The drawing with its title and its description."""
+def finished(title: str, body: Sequence[str], size: tuple[int, int], alt: str) -> Diagram:
+    """Return a drawing with its title and its description.
+
+    Args:
+        title: what it is.
+        body: elements of SVG.
+        size: width and height, in pixels.
+        alt: what it shows, in words.
+
+    Source: ours
+    """
     head = f"<title>{escape(title)}</title><desc>{escape(alt)}</desc>"
     box = f'viewBox="0 0 {size[0]} {size[1]}" style="max-width:{size[0]}px"'
     return Diagram(f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img">{head}{"".join(body)}</svg>', alt)

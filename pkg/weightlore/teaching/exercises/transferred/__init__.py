@@ -1,0 +1,8 @@
+"""The exercises of the chapter on transfer; references are computed by ``weightlore.transfer``."""
+
+from weightlore.teaching.exercises.transferred.unit import AWAKE as AWAKE
+from weightlore.teaching.exercises.transferred.unit import CORNERS as CORNERS
+from weightlore.teaching.exercises.transferred.unit import DIAGONAL_GATE as DIAGONAL_GATE
+from weightlore.teaching.exercises.transferred.unit import GATE_COST as GATE_COST
+from weightlore.teaching.exercises.transferred.unit import GATE_GRADIENT as GATE_GRADIENT
+from weightlore.teaching.exercises.transferred.unit import OUTSIDE as OUTSIDE

@@ -1,0 +1,67 @@
+"""The exercises on the transfer unit take the right answer, and name every mistake that they know."""
+
+import pytest
+import torch
+from exercise_cases import to_a_mistake, to_the_right_answer
+
+from weightlore.teaching import check
+from weightlore.teaching.exercises import exercises
+from weightlore.teaching.exercises.transferred import unit
+
+OURS = {e.id: e for e in vars(unit).values() if isinstance(e, unit.Exercise)}
+WRONG = {
+    ("transferred.outside", 0): [2.0, -1.0, 3.0, 1.5, 1.0],
+    ("transferred.outside", 1): [-2.0, -1.0, 3.0, 1.0, 1.0],
+    ("transferred.outside", 2): [2.0, -1.0, 3.0, 0.0, 1.0],
+    ("transferred.outside", 3): [2.0, -1.0, 3.0, 1.0, 0.0],
+    ("transferred.outside", 4): [2.0, -1.0, 3.0, 0.1, 0.1],
+}
+
+
+def test_property_the_notebook_has_six():
+    assert set(OURS) <= {exercise.id for exercise in exercises("transferred")}
+    assert len(OURS) == 6
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_property_the_right_answer_is_taken(name):
+    found, wanted = to_the_right_answer(OURS[name])
+    assert found == wanted
+
+
+@pytest.mark.parametrize(("name", "index"), [(e.id, i) for e in OURS.values() for i, _ in enumerate(e.diagnoses)])
+def test_property_every_diagnosis_is_given(name, index):
+    found, wanted = to_a_mistake(OURS[name], index, WRONG)
+    assert found == wanted
+
+
+def wide(w):
+    return w.view(1, -1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("corners", [2, 2, 0, 5]),
+        ("gate_cost", [80, 112, 336]),
+        ("awake", [0, 0, 1, 1, 1]),
+        ("outside", [0.0, -1.0, 3.0, 1.0, 1.0]),
+        ("outside", [1.0, 1.0, -3.0, 1.0, 1.0]),
+        ("gate_gradient", lambda p, c, z, delta: torch.einsum("nc,nc,nc->c", delta, c - p, z - z**2)),
+        ("diagonal_gate", lambda p, t, v, w, b: 1 / (1 + torch.exp(-wide(v) * p - wide(w) * t - wide(b)))),
+    ],
+)
+def test_oracle_answers_by_hand(name, answer):
+    wanted = "wrong" if answer == [0.0, -1.0, 3.0, 1.0, 1.0] else "right"  # a silent source lets nothing in
+    assert check(f"transferred.{name}", answer).verdict == wanted
+
+
+def test_limit_a_copy_has_no_gate_gradient():
+    assert unit.GATE_GRADIENT.inputs()[-1][0].equal(unit.GATE_GRADIENT.inputs()[-1][1])
+    assert not unit.GATE_GRADIENT.reference(*unit.GATE_GRADIENT.inputs()[-1]).any()
+
+
+def test_limit_an_answer_that_raises_is_a_wrong_answer():
+    assert check("transferred.diagonal_gate", lambda p: p).verdict == "wrong"
+    assert check("transferred.outside", [1.0, 2.0]).verdict == "wrong"
+    assert check("transferred.corners", 5).verdict == "wrong"
