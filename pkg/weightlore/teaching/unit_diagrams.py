@@ -49,7 +49,7 @@ def _lines(z: float, r: float) -> Iterator[str]:
         (1.0, f"M70 {TOP}H590"),  # the source goes on
         (1.0, f"M70 {LOW}H420"),
         (r, f"M180 {TOP}V{LOW}"),
-        (1 - z, f"M470 {TOP}V{LOW - HALF}"),
+        (1 - z, f"M470 {TOP}V{LOW - 16}"),
         (z, f"M420 {LOW}H{470 - HALF}"),
         (1.0, f"M{470 + HALF} {LOW}H590"),
     ]
@@ -81,7 +81,7 @@ def _words(z: float, r: float) -> Iterator[str]:
         (310, LOW + 42, "small", "target: h is what its next layer reads"),
         (240, 109, "small", f"r = {r:g}"),
         (525, 125, "small", f"1 \N{MINUS SIGN} z = {1 - z:.3g}"),
-        (420, LOW + 30, "small", f"z = {z:g}"),
+        (428, LOW + 24, "small", f"z = {z:g}"),
     )
     for x, y, kind, word in told:
         yield f'<text{f" class={chr(34)}{kind}{chr(34)}" if kind else ""} x="{x}" y="{y}">{word}</text>'
