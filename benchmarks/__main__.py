@@ -14,6 +14,7 @@ from benchmarks import (
     integrated_gradients,
     race,
     resistant_step,
+    sensitivity_study,
     spiking_inference,
     spiking_training,
     tables,
@@ -42,6 +43,7 @@ WORKLOADS = {
     "transfer_step": transfer_step.races,
     "transfer_recurrent": transfer_recurrent.races,
     "integrated_gradients": integrated_gradients.races,
+    "sensitivity_study": sensitivity_study.races,
 }
 
 
