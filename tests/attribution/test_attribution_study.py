@@ -79,6 +79,18 @@ def test_property_the_same_maps_score_nine_tenths_or_nothing(untrained, method):
     assert 0.3 < mean(untrained, method=method, sign="abs", mask="active") < 0.55, "the factor |x - b| is shared"
 
 
+def test_property_without_the_common_factor_magnitudes_are_hardly_alike(untrained):
+    def mean_gradient(model, x, classes):
+        return Attribution(path_gradients(model, x, classes).values / x.where(x != 0, 1.0), None, "logit")
+
+    study = sensitivity_study(
+        healthy("cnn"), images(200), {"mean gradient": mean_gradient}, scheme="full", draws=3, generator=seeded()
+    )
+    left = mean(study, sign="abs", mask="active")
+    assert abs(left) < 0.2
+    assert mean(untrained, method="path", sign="abs", mask="active") > left + 0.2
+
+
 def test_property_the_plain_gradient_shares_no_background(untrained):
     assert abs(mean(untrained, method="gradient", sign="abs", mask="active")) < 0.15
     assert mean(untrained, method="gradient", sign="abs", mask="all") < 0.3
