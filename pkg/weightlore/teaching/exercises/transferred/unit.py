@@ -26,8 +26,7 @@ def _blended(p: float, a: float, u: float, z: float, r: float) -> float:
     unit = PTU(1, torch.relu, gate="scalar", generator=_generator(), dtype=torch.float64)
     unit.force(z, r)
     with torch.no_grad():
-        assert unit.inject is not None
-        unit.inject.fill_(u)
+        dict(unit.named_parameters())["inject"].fill_(u)
         return float(unit(torch.tensor([[p]], dtype=torch.float64), torch.tensor([[a]], dtype=torch.float64)))
 
 
