@@ -357,9 +357,9 @@ STUDIES = {
             name="photographs",
             data="cifar10-subset",
             words="VGG-15 of a quarter of the width, without dropout, on CIFAR-10, first 3,500 training images, no "
-            "augmentation, float32, Adam, 90 epochs (after 30 it was far from trained), then 30 with binary weights where "
-            "the authors have 200 and 200 on 50,000 images; 1,000 test images, whose share of right answers has a "
-            "standard error of 1.5 points",
+            "augmentation, float32, Adam, 90 epochs (after 30 it was far from trained), then 30 with binary weights "
+            "where the authors have 200 and 200 on 50,000 images; 1,000 test images, whose share of right answers has "
+            "a standard error of 1.5 points",
             make=_read_photographs,
             epochs=90,
             optimizer=adam(1e-3),
