@@ -18,6 +18,7 @@ from torch import Tensor
 
 from weightlore.attribution.ranks import Ranked, ranked
 from weightlore.errors import MissingExtra, ParameterError, require_finite
+from weightlore.networks.layered import require_counts
 
 __all__ = ["hog_similarity", "ssim_similarity"]
 
@@ -115,9 +116,7 @@ def hog_similarity(
     Source: [dalal2005hog], as used in [adebayo2018sanity]
     """
     _require_pictures(a, b)
-    for name, count in {"cell": cell, "orientations": orientations, "block": block}.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ParameterError(f"{name} must be a whole number of at least 1, got {count!r}")
+    require_counts(cell=cell, orientations=orientations, block=block)
     if min(a.shape[1:]) // cell < block:
         raise ParameterError(
             f"pictures of {a.shape[1]}x{a.shape[2]} hold fewer than {block} cells of {cell} pixels in a row; take "

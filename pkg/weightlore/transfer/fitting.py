@@ -22,7 +22,7 @@ from weightlore.networks import Layered
 from weightlore.training import Callback, History, Schedule, Step, cross_entropy, evaluate, fit
 from weightlore.transfer.caching import cached
 from weightlore.transfer.layers import require_layered, trainable
-from weightlore.transfer.steps import gate_names
+from weightlore.transfer.steps import gate_names, gates_apart
 from weightlore.transfer.tables import GateTable, gate_table
 
 __all__ = ["Make", "Method", "Plan", "Setting", "TransferRecipe", "Transferred", "fit_transfer", "spawned"]
@@ -231,11 +231,7 @@ def _optimizer(plan: Plan, recipe: TransferRecipe) -> Callable[[Iterable[nn.Para
 
     def made(parameters: Iterable[nn.Parameter]) -> Optimizer:
         every = list(parameters)
-        groups = [
-            {"params": [p for p in every if id(p) not in gates], "lr": recipe.lr, "weight_decay": decay},
-            {"params": [p for p in every if id(p) in gates], "lr": recipe.lr * recipe.gate_factor, "weight_decay": 0.0},
-        ]
-        tuner = AdamW([group for group in groups if group["params"]])
+        tuner = AdamW(gates_apart(every, gates, recipe.lr, recipe.gate_factor, decay))
         if recipe.clip is not None:
             bound = recipe.clip
             tuner.register_step_pre_hook(lambda *_: _clipped(every, bound))

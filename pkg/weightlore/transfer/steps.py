@@ -1,15 +1,18 @@
 """How transfer units are trained: the loss of a step, and the parameters in two groups.
 
     transfer_step(prior, joint)   loss = L_T + prior mean(z) + share L_S
+    source_loss(read, data, ...)  L_S, on a batch of the source's own task
     gate_adam(model, lr)          AdamW; gates without weight decay, at a rate of their own
+    gates_apart(parameters, ...)  these two groups, for any optimizer
     gate_names(model)             which parameters belong to gates
     listening(model)              the gates of every forward pass, while a block lasts
 
 Weight decay would pull gates towards half open, which means nothing; a prior on mean(z) pulls towards the source.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +26,7 @@ from weightlore.transfer.network import PTUNet
 from weightlore.transfer.recurrent import PTURecurrent
 from weightlore.transfer.unit import PTU
 
-__all__ = ["Heard", "gate_adam", "gate_names", "listening", "transfer_step"]
+__all__ = ["Heard", "gate_adam", "gate_names", "gates_apart", "listening", "source_loss", "transfer_step"]
 
 Heard = dict[str, list[tuple[Tensor, Tensor]]]
 
@@ -100,14 +103,33 @@ def gate_adam(
     gates = {id(model.get_parameter(name)) for name in gate_names(model)}
 
     def made(parameters: Iterable[nn.Parameter]) -> Optimizer:
-        every = list(parameters)
-        groups = [
-            {"params": [p for p in every if id(p) not in gates], "lr": lr, "weight_decay": weight_decay},
-            {"params": [p for p in every if id(p) in gates], "lr": lr * gate_factor, "weight_decay": 0.0},
-        ]
-        return AdamW([group for group in groups if group["params"]], fused=True)
+        return AdamW(gates_apart(list(parameters), gates, lr, gate_factor, weight_decay), fused=True)
 
     return made
+
+
+def gates_apart(
+    parameters: list[nn.Parameter], gates: set[int], lr: float, gate_factor: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Return the groups of parameters that an optimizer treats apart: all but the gates, and the gates.
+
+    Args:
+        parameters: of both kinds.
+        gates: ``id`` of those that belong to gates.
+        lr: learning rate of the others.
+        gate_factor: of the gates' learning rate.
+        weight_decay: of the others; gates have none.
+
+    Returns:
+        One or two groups, none of them empty.
+
+    Source: ours
+    """
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if id(p) not in gates], "lr": lr, "weight_decay": weight_decay},
+        {"params": [p for p in parameters if id(p) in gates], "lr": lr * gate_factor, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def gate_names(model: nn.Module) -> tuple[str, ...]:
@@ -154,6 +176,23 @@ def _of_source(model: nn.Module, data: Split, batch_size: int, generator: torch.
         raise ParameterError(
             f"joint training needs a PTUNet or PTURecurrent with joint=True, got a {type(model).__name__} without"
         )
+    return source_loss(model.forward_source, data, batch_size, generator)
+
+
+def source_loss(read: Callable[[Tensor], Tensor], data: Split, batch_size: int, generator: torch.Generator) -> Tensor:
+    """Return the cross-entropy of a source on a batch of its own task.
+
+    Args:
+        read: logits of the source, (N, C), from inputs.
+        data: of the source's task.
+        batch_size: examples, drawn with repetition.
+        generator: where the rows are drawn from.
+
+    Returns:
+        Shape ().
+
+    Source: ours
+    """
     rows = torch.randint(len(data), (batch_size,), generator=generator, device=generator.device)
     drawn = data[rows.to(data.x.device)]
-    return nn.functional.cross_entropy(model.forward_source(drawn.x), drawn.y)
+    return nn.functional.cross_entropy(read(drawn.x), drawn.y)

@@ -16,6 +16,7 @@ from weightlore.errors import ParameterError
 from weightlore.networks import Layered
 from weightlore.training import Step, cross_entropy
 from weightlore.transfer.columns import TwoStreams, features, spread, with_features
+from weightlore.transfer.steps import source_loss
 
 __all__ = ["CrossStitch", "Per", "joint_step"]
 
@@ -109,9 +110,7 @@ def joint_step(source_data: Split, *, share: float = 1.0, batch_size: int = 64) 
     def step(model: nn.Module, batch: Split, generator: torch.Generator) -> Tensor:
         if not isinstance(model, CrossStitch):
             raise ParameterError(f"the joint step trains a CrossStitch, got a {type(model).__name__}")
-        rows = torch.randint(len(source_data), (batch_size,), generator=generator, device=generator.device)
-        drawn = source_data[rows.to(source_data.x.device)]
-        of_source = nn.functional.cross_entropy(model.forward_source(drawn.x), drawn.y)
+        of_source = source_loss(model.forward_source, source_data, batch_size, generator)
         return cross_entropy(model, batch, generator) + share * of_source
 
     return step
