@@ -1,9 +1,10 @@
 import pickle
+from typing import Literal
 
 import pytest
 import torch
 
-from weightlore.errors import DataError, MissingExtra, ParameterError, require_finite
+from weightlore.errors import DataError, MissingExtra, ParameterError, require_finite, require_option
 
 
 def test_property_each_error_is_also_the_builtin_that_a_caller_would_expect():
@@ -39,3 +40,9 @@ def test_error_not_finite_counts_and_names(bad):
         ParameterError, match=r"the gradient must be finite, but 2 of its 6 entries are NaN or infinite"
     ):
         require_finite("the gradient", tensor)
+
+
+def test_error_an_option_lists_what_there_is():
+    require_option("sides", "left", Literal["left", "right"])
+    with pytest.raises(ParameterError, match=r"sides is one of 'left', 'right', got 'up'"):
+        require_option("sides", "up", Literal["left", "right"])

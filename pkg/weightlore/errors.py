@@ -4,10 +4,12 @@
 installed, ``DataError`` for a data file that is absent or not what it should be.
 """
 
+from typing import get_args
+
 import torch
 from torch import Tensor
 
-__all__ = ["DataError", "MissingExtra", "ParameterError", "require_finite"]
+__all__ = ["DataError", "MissingExtra", "ParameterError", "require_finite", "require_option"]
 
 
 class ParameterError(ValueError):
@@ -68,3 +70,20 @@ def require_finite(what: str, tensor: Tensor) -> Tensor:
             "look for what made them: a missing value, a division by zero, too high a learning rate"
         )
     return tensor
+
+
+def require_option(name: str, value: object, options: object) -> None:
+    """Check that an argument is one of the values of a ``Literal``.
+
+    Args:
+        name: of the argument.
+        value: what came.
+        options: the ``Literal``.
+
+    Raises:
+        ParameterError: if it is none of them; the message lists all.
+
+    Source: ours
+    """
+    if value not in get_args(options):
+        raise ParameterError(f"{name} is one of {', '.join(map(repr, get_args(options)))}, got {value!r}")

@@ -8,12 +8,12 @@ Running statistics of batch normalization are no parameters, and are kept or res
 """
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from weightlore.errors import ParameterError, require_finite
+from weightlore.errors import ParameterError, require_finite, require_option
 from weightlore.networks.layered import redraw
 
 __all__ = ["Initial", "Statistics", "draw_anew", "matched", "permuted"]
@@ -41,9 +41,8 @@ def draw_anew(
 
     Source: [adebayo2018sanity] for the reset; the other two are ours
     """
-    for option, value, options in (("init", init, Initial), ("statistics", statistics, Statistics)):
-        if value not in get_args(options):
-            raise ParameterError(f"{option} is one of {', '.join(map(repr, get_args(options)))}, got {value!r}")
+    require_option("init", init, Initial)
+    require_option("statistics", statistics, Statistics)
     for inner, part in module.named_modules(prefix=name):
         own = dict(part.named_parameters(recurse=False))
         if own and init == "reset":

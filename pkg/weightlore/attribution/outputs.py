@@ -12,13 +12,13 @@ explaining whatever class a network predicts would change class and parameters t
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from weightlore.errors import ParameterError, require_finite
+from weightlore.errors import ParameterError, require_finite, require_option
 
 __all__ = ["Attribution", "Method", "Output", "chosen", "frozen", "input_gradient", "pulled_back", "require", "scores"]
 
@@ -110,8 +110,7 @@ def chosen(logits: Tensor, target: Tensor, output: Output = "logit") -> Tensor:
 
     Source: ours
     """
-    if output not in get_args(Output):
-        raise ParameterError(f"output is one of {', '.join(map(repr, get_args(Output)))}, got {output!r}")
+    require_option("output", output, Output)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(target):
         came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ParameterError(

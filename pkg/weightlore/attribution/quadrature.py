@@ -14,13 +14,13 @@ and no rule can do better than 1/N: the error is at most V/N for left and right,
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from scipy.special import roots_legendre
 from torch import Tensor
 
-from weightlore.errors import ParameterError
+from weightlore.errors import ParameterError, require_option
 
 __all__ = ["Quadrature", "Rule", "quadrature", "refinement"]
 
@@ -66,8 +66,7 @@ weights=tensor([0.2500, 0.5000, 0.2500], dtype=torch.float64))
 
     Source: [sundararajan2017axiomatic], section 5, for the right sum; the other rules are standard, their table is ours
     """
-    if rule not in get_args(Rule):
-        raise ParameterError(f"rule is one of {', '.join(map(repr, get_args(Rule)))}, got {rule!r}")
+    require_option("rule", rule, Rule)
     if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
         raise ParameterError(f"nodes must be a whole number of at least 1, got {nodes!r}; 20 to 1000 are usual")
     steps = torch.arange(nodes + 1, dtype=torch.float64)

@@ -19,14 +19,14 @@ bit, and one step differs from the next by one block only.
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from weightlore.attribution.drawing import Initial, Statistics, draw_anew
-from weightlore.errors import ParameterError
+from weightlore.errors import ParameterError, require_option
 from weightlore.networks.residual import Residual
 
 __all__ = ["Block", "Randomized", "Scheme", "blocks", "randomize", "reinitialize"]
@@ -205,8 +205,7 @@ def _place(model: nn.Module, name: str) -> tuple[str, str]:
 
 def _steps(order: tuple[Block, ...], scheme: Scheme) -> list[tuple[str, tuple[Block, ...]]]:
     """Return for each step its name and its random blocks."""
-    if scheme not in get_args(Scheme):
-        raise ParameterError(f"scheme is one of {', '.join(map(repr, get_args(Scheme)))}, got {scheme!r}")
+    require_option("scheme", scheme, Scheme)
     places = range(len(order))
     if scheme == "full":
         return [("all", order)]

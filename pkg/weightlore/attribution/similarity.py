@@ -13,13 +13,13 @@ never taken for 0 or 1.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from weightlore.attribution.ranks import ranked
-from weightlore.errors import ParameterError, require_finite
+from weightlore.errors import ParameterError, require_finite, require_option
 
 __all__ = [
     "Average",
@@ -103,7 +103,7 @@ def reduce_channels(maps: Tensor, channels: Channels = "sum") -> Tensor:
 
     Source: ours, because sum of magnitudes (gray pictures), signed sum (diverging pictures) and mean are all in use
     """
-    _require_option("channels", channels, Channels)
+    require_option("channels", channels, Channels)
     if not isinstance(maps, Tensor) or not maps.is_floating_point() or maps.ndim < 2 or maps.numel() == 0:
         came = f"{tuple(maps.shape)}, {maps.dtype}" if isinstance(maps, Tensor) else type(maps).__name__
         raise ParameterError(f"maps must be a floating tensor with a row for each image, (N, ...), got {came}")
@@ -141,7 +141,7 @@ def active_pixels(x: Tensor, baseline: Tensor | float, channels: Channels = "sum
 
     Source: [sundararajan2018note]
     """
-    _require_option("channels", channels, Channels)
+    require_option("channels", channels, Channels)
     differs = require_finite("x", x) != _baseline(x, baseline)
     return differs.any(1) if differs.ndim == 4 and channels != "none" else differs
 
@@ -206,7 +206,7 @@ def signed(maps: Tensor, sign: Sign) -> Tensor:
 
     Source: [sundararajan2018note], first analysis choice
     """
-    _require_option("sign", sign, Sign)
+    require_option("sign", sign, Sign)
     return maps if sign == "signed" else maps.abs() if sign == "abs" else maps.clamp(min=0)
 
 
@@ -226,7 +226,7 @@ def kept_pixels(
 
     Source: [sundararajan2018note], second analysis choice
     """
-    _require_option("mask", mask, Mask)
+    require_option("mask", mask, Mask)
     if mask == "all":
         return None
     if x is None or baseline is None:
@@ -243,8 +243,3 @@ def _baseline(x: Tensor, baseline: Tensor | float) -> Tensor:
             f"{tuple(x.shape)}; got shape {tuple(value.shape)}"
         )
     return require_finite("the baseline", value)
-
-
-def _require_option(name: str, value: str, options: object) -> None:
-    if value not in get_args(options):
-        raise ParameterError(f"{name} is one of {', '.join(map(repr, get_args(options)))}, got {value!r}")

@@ -12,7 +12,7 @@ give 1, and a network trained from another seed shows how alike maps of two good
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from weightlore.attribution.ranks import Ranked, correlations, ranked
 from weightlore.attribution.similarity import Channels, Mask, Sign, kept_pixels, reduce_channels, signed
 from weightlore.attribution.tables import Study
 from weightlore.data import Split
-from weightlore.errors import ParameterError
+from weightlore.errors import ParameterError, require_option
 from weightlore.training import in_mode
 from weightlore.training.evaluation import require_classes, require_fitting
 
@@ -181,8 +181,7 @@ class _Comparison:
         require_fitting(model, data)
         require_classes(data)
         require(model, data.x, 0)
-        if target not in get_args(Target):
-            raise ParameterError(f"target is one of {', '.join(map(repr, get_args(Target)))}, got {target!r}")
+        require_option("target", target, Target)
         choices = len(signs) * len(masks)
         if not methods or not (choices or measures):
             raise ParameterError(
