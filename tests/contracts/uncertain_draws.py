@@ -1,0 +1,17 @@
+"""A call of every function of ``weightlore.uncertainty`` that draws at random; ``test_randomness`` tries each.
+
+Keys are ``uncertainty.<part>.<name>``; values take a generator and return a tensor that depends on it.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+PARTS = (
+    *("uncertainty", "uncertainty.sources", "uncertainty.measures", "uncertainty.ranking", "uncertainty.regression"),
+    *("uncertainty.deterministic", "uncertainty.calibration", "uncertainty.conformal", "uncertainty.ensembles"),
+    *("uncertainty.augmentation", "uncertainty.active"),
+)
+CASES: dict[str, Callable[[torch.Generator], Tensor]] = {}
+UNDRAWN: set[str] = set()
