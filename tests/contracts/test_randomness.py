@@ -274,6 +274,7 @@ CASES = {
     "data.shift": lambda g: data.shift(digits("test").x[:3], "gaussian_noise", 3, generator=g),
     "data.few_labels": lambda g: data.few_labels(digits("train"), 3, generator=g).x,
     "data.heteroscedastic_sine": lambda g: data.heteroscedastic_sine(20, generator=g).y,
+    "data.natural_patches": lambda g: data.natural_patches(3, generator=g),
     "data.stripes": lambda g: data.stripes(5, generator=g).x,
     "data.two_moons": lambda g: data.two_moons(20, generator=g).x,
     "networks.cnn": lambda g: parameters(networks.cnn(generator=g)),

@@ -1,4 +1,4 @@
-"""Data: the digits that come with the package, toy sets, image shifts, and sets that are fetched when asked for."""
+"""Data: digits, tables, photographs and toy sets that come along, image shifts, and sets that are fetched on demand."""
 
 from weightlore.data.digits import digits as digits
 from weightlore.data.digits import digits_indices as digits_indices
@@ -9,12 +9,16 @@ from weightlore.data.few import few_labels as few_labels
 from weightlore.data.folders import ImageFolder as ImageFolder
 from weightlore.data.folders import image_folder as image_folder
 from weightlore.data.folds import fold as fold
+from weightlore.data.patches import natural_patches as natural_patches
 from weightlore.data.record import Dataset as Dataset
 from weightlore.data.record import Original as Original
 from weightlore.data.shifts import shift as shift
 from weightlore.data.shifts import shift_kinds as shift_kinds
 from weightlore.data.shifts import shift_levels as shift_levels
 from weightlore.data.split import Split as Split
+from weightlore.data.tables import breast_cancer as breast_cancer
+from weightlore.data.tables import diabetes as diabetes
+from weightlore.data.tables import wine as wine
 from weightlore.data.text import Text as Text
 from weightlore.data.text import encode as encode
 from weightlore.data.text import tokenize as tokenize

@@ -7,7 +7,6 @@ every machine and every version of every library gives the same test set.
     cut     the first 540 are the test set, the next 180 the validation set, the last 1,077 the train set
 """
 
-import hashlib
 from functools import cache
 from typing import Literal
 
@@ -15,6 +14,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from weightlore.data.ordering import interleaved
 from weightlore.data.split import Split
 from weightlore.errors import ParameterError
 
@@ -90,15 +90,4 @@ def _original() -> tuple[Tensor, Tensor]:
 
 @cache
 def _order() -> list[int]:
-    """Return all numbers, so ordered that every stretch holds the classes in proportion."""
-    labels = _original()[1].tolist()
-    place: dict[int, tuple[float, int]] = {}
-    for digit in range(10):
-        members = sorted((number for number, label in enumerate(labels) if label == digit), key=_hash)
-        for rank, number in enumerate(members):
-            place[number] = ((2 * rank + 1) / (2 * len(members)), digit)
-    return sorted(place, key=place.__getitem__)
-
-
-def _hash(number: int) -> str:
-    return hashlib.sha256(f"weightlore digits {number}".encode()).hexdigest()
+    return interleaved(_original()[1].tolist(), "weightlore digits")
