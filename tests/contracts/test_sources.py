@@ -37,6 +37,19 @@ READING = {
     *("zhu2018gated", "zhang2020sidetuning", "jang2019learning", "lin2020dtlet", "houlsby2019adapters", "hu2021lora"),
     *("kumar2022distort", "lecun1998gradient", "howard2017mobilenets", "lake2015human", "weiss2016survey"),
     *("louizos2018sparse", "li2016revisiting", "kornblith2019better"),
+    # The works of the third fate: the survey's methods, measures and evaluations.
+    *("ashukha2020pitfalls", "ayhan2018augmentation", "breiman1996bagging", "caruana2004selection"),
+    *("durasov2021masksembles", "eschenhagen2021mixtures", "feinman2017artifacts", "fort2019landscape"),
+    *("freeman1965statistics", "garipov2018surfaces", "geifman2017selective", "geifman2019bias"),
+    *("gneiting2007forecasts", "gneiting2007scoring", "guo2018margin", "hansen1990ensembles", "hastie2009adaboost"),
+    *("havasi2021mimo", "hendrycks2017baseline", "hinton2015distilling", "houlsby2011bald", "huang2017snapshot"),
+    *("ilg2018flow", "izmailov2018swa", "josang2016subjective", "khosravi2011lower", "kim2020instance"),
+    *("krogh1995ensembles", "kuncheva2003diversity", "lakshminarayanan2017ensembles", "maddox2019swag"),
+    *("malinin2018prior", "malinin2019reverse", "malinin2019thesis", "malinin2020distillation"),
+    *("molchanov2020greedy", "mukhoti2018segmentation", "ovadia2019trust", "pearce2018intervals"),
+    *("pearce2020anchored", "roy2019segmentation", "shanmugam2021aggregation", "tran2020hydra"),
+    *("traub2024selective", "valdenegro2019sub", "wang2019aleatoric", "wen2020batchensemble", "wenzel2020hyper"),
+    *("wilson2020perspective", "zaidi2021search"),
 }
 
 
