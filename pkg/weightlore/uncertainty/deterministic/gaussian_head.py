@@ -1,0 +1,126 @@
+"""A network that says how noisy its own answer is: a mean and a variance for every output.
+
+The head makes two numbers of each output, the mean m and a raw value r, on targets that are brought to mean 0 and
+spread 1; what it returns is in the units of the targets [nix1994variance, kendall2017uncertainties]:
+
+    mu = location + scale m,   v = scale^2 (softplus(r) + 1e-6)      GaussianHead
+    1/2 (ln v + (y - mu)^2 / v + ln 2 pi)                            gaussian_nll
+"""
+
+from math import log, pi
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from weightlore.errors import ParameterError, require_finite
+from weightlore.networks.layered import built, require_counts
+
+__all__ = ["GaussianHead", "gaussian_nll"]
+
+LEAST = 1e-6  # the smallest variance, as a share of the variance of the targets
+
+
+class GaussianHead(nn.Module):
+    """The last layer of a network for regression: from features to mean and variance of each output.
+
+        mu = location + scale m,   v = scale^2 (softplus(r) + 1e-6),   (m, r) = W h + b
+
+    At the start the mean is near that of the targets and the variance near 0.7 of theirs.
+
+    Args:
+        features: width H of what comes in.
+        y: the targets of training, shape (N,) or (N, D): location and scale are their mean and standard deviation, and
+            the dtype of the head is theirs.
+        generator: where the weights are drawn from; biases are zero.
+
+    Raises:
+        ParameterError: if the targets are not finite floating numbers, are fewer than two, or all of one output are
+            equal: then there is nothing to predict, and a variance of zero makes every loss infinite.
+
+    Example:
+        >>> head = GaussianHead(16, torch.linspace(0, 1, 9), generator=torch.Generator().manual_seed(0))
+        >>> mean, variance = head(torch.zeros(5, 16))
+        >>> mean.shape, variance.shape
+        (torch.Size([5, 1]), torch.Size([5, 1]))
+
+    Source: [nix1994variance]; softplus and the least variance are ours, standardized as [kendall2017uncertainties]
+    """
+
+    location: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int, y: Tensor, *, generator: torch.Generator) -> None:
+        super().__init__()
+        require_counts(features=features)
+        targets = _columns("the targets y", y)
+        location, scale = targets.mean(0), _spread(targets)
+        self.register_buffer("location", location)
+        self.register_buffer("scale", scale)
+        self.readout = built(
+            lambda: nn.Linear(features, 2 * len(location)),
+            generator=generator,
+            dtype=targets.dtype,
+            linear_spread=features**-0.5,
+        )
+
+    def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance, each of shape (N, D), in the units of the targets and their square.
+
+        Args:
+            h: features, shape (N, H).
+        """
+        mean, raw = self.readout(h).chunk(2, -1)
+        return self.location + self.scale * mean, self.scale**2 * (F.softplus(raw) + LEAST)
+
+
+def gaussian_nll(prediction: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
+    """Return the mean over examples of the negative log density of their targets.
+
+        1/N sum_i sum_d 1/2 (ln v_id + (y_id - mu_id)^2 / v_id + ln 2 pi)
+
+    Args:
+        prediction: mean and variance, each of shape (N, D) or (N,), in the units of the targets.
+        y: targets, shape (N, D), or (N,) where D is 1.
+
+    Returns:
+        The loss in nats, shape (), differentiable. With D outputs it is the density of all of them together: D times
+        what ``torch.nn.GaussianNLLLoss(full=True)`` gives. It is NaN where the network's output is.
+
+    Raises:
+        ParameterError: if the shapes do not fit, or a variance is not above 0.
+
+    Source: [nix1994variance]
+    """
+    mean, variance = prediction
+    if mean.shape != variance.shape or mean.ndim not in (1, 2) or mean.numel() != y.numel() or len(mean) != len(y):
+        raise ParameterError(
+            f"mean, variance and targets need one shape (N, D), got {tuple(mean.shape)}, {tuple(variance.shape)} and "
+            f"{tuple(y.shape)}; a head on the last layer gives the two, such as GaussianHead"
+        )
+    if bool((variance <= 0).any()):
+        raise ParameterError(
+            f"a variance must be above 0, got {float(variance.min())}; softplus of what the network says, plus a "
+            "little, is, as in GaussianHead"
+        )
+    squares = (y.reshape(mean.shape) - mean) ** 2 / variance
+    return 0.5 * (variance.log() + squares + log(2 * pi)).sum() / len(mean)
+
+
+def _columns(what: str, y: Tensor) -> Tensor:
+    """Return targets as (N, D), checked."""
+    if not isinstance(y, Tensor) or not y.is_floating_point() or y.ndim not in (1, 2) or len(y) < 2:
+        came = f"{tuple(y.shape)}, {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
+        raise ParameterError(f"{what} must be floating numbers, shape (N,) or (N, D) with N of 2 or more, got {came}")
+    return require_finite(what, y.detach()).reshape(len(y), -1)
+
+
+def _spread(targets: Tensor) -> Tensor:
+    """Return the standard deviation of each column, and refuse one of zero."""
+    constant = (targets == targets[0]).all(0)
+    if bool(constant.any()):
+        raise ParameterError(
+            f"output {int(constant.nonzero()[0])} has the same target {float(targets[0][constant][0])} everywhere: its "
+            "scale is zero and nothing can be learned of its noise; leave it out"
+        )
+    return targets.std(0, correction=0)
