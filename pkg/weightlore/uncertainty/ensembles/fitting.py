@@ -4,16 +4,21 @@ fit_ensemble(make_member, data, members=5, generator=...)  ->  DeepEnsemble
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from weightlore.data import Split
-from weightlore.errors import ParameterError
-from weightlore.training import Callback, Epoch, MakeOptimizer, Schedule, Step, cosine, fit
-from weightlore.uncertainty.ensembles.lessons import Augment, Loss, lessons, own_generators
-from weightlore.uncertainty.ensembles.members import DeepEnsemble
+from weightlore.data.split import require_labels
+from weightlore.errors import ParameterError, require_finite, require_option
+from weightlore.networks.layered import require_counts
+from weightlore.training import Callback, Epoch, MakeOptimizer, Schedule, Step, cosine, fit, sgd
+from weightlore.training.evaluation import require_fitting
+from weightlore.uncertainty.ensembles.lessons import Augment, Lesson, Loss, lessons, own_generators
+from weightlore.uncertainty.ensembles.members import DeepEnsemble, output_of
+from weightlore.uncertainty.ensembles.runners import Apart
+from weightlore.uncertainty.ensembles.together import Engine, prepared
 
 __all__ = ["MakeMember", "fit_ensemble"]
 
@@ -34,11 +39,13 @@ def fit_ensemble(
     optimizer: MakeOptimizer | None = None,
     schedule: Schedule | None = cosine,
     callbacks: Iterable[Callback] = (),
+    engine: Engine = "auto",
 ) -> DeepEnsemble:
     """Train S networks and return them as an ensemble.
 
     Each member has its own generator, seeded by one draw from the caller's. Its initial weights, its order of the
-    examples and all other chance come from there, so that member s is what ``training.fit`` would make of it alone.
+    examples and all other chance come from there, so that member s is what ``training.fit`` would make of it alone, to
+    rounding: members that are alike are trained together, in one pass for all.
 
     Args:
         make_member: returns an untrained network for a generator. Modules that draw from torch's global state when
@@ -54,13 +61,19 @@ def fit_ensemble(
         batch_size: examples per step.
         optimizer: makes a member's optimizer; ``None`` for ``sgd(0.1, momentum=0.9)``.
         schedule: factor of the learning rate from (epoch, epochs).
-        callbacks: called with each ``Epoch``, numbered through all members.
+        callbacks: called with each ``Epoch``, of all members where they are trained together, else numbered through
+            one member after the other.
+        engine: ``"batched"`` takes one product for all members, for networks whose operations ``weightlore.stacked``
+            knows; ``"vmap"`` maps the member's own code by ``torch.func``; ``"loop"`` trains one by one, which is the
+            only way for members that differ in kind, draw at random (dropout) or have a step. ``"auto"`` takes the
+            first of the three that can be.
 
     Returns:
         The trained members, in evaluation mode.
 
     Raises:
-        ParameterError: if an argument is out of range, or a member's training fails as ``training.fit`` says.
+        ParameterError: if an argument is out of range, the members cannot be trained by the engine, or a member's
+            training fails as ``training.fit`` says.
 
     Example:
         >>> from weightlore.data import digits
@@ -71,23 +84,66 @@ def fit_ensemble(
 
     Source: [lakshminarayanan2017ensembles], Algorithm 1; [hansen1990ensembles]
     """
-    callbacks, own = tuple(callbacks), own_generators(members, generator)
-    made = [_made(make_member, one) for one in own]
+    require_option("engine", engine, Engine)
+    require_counts(epochs=epochs, batch_size=batch_size)
+    own, maker, told = own_generators(members, generator), optimizer or sgd(0.1, momentum=0.9), tuple(callbacks)
+    made = [_made(make_member, one).train() for one in own]
     taught = lessons(data, own, loss=loss, step=step, augment=augment)
+    _require_learnable(made, taught)
+    try:
+        joint = None if engine == "loop" else prepared(made, taught, maker, engine)
+    except Apart as reason:
+        if engine != "auto":
+            raise ParameterError(f"engine={engine!r} cannot be had: {reason}; use engine='auto'") from reason
+        joint = None
+    if joint is not None:
+        joint.fit(epochs=epochs, batch_size=batch_size, schedule=schedule, callbacks=told)
+    else:
+        _one_by_one(made, taught, _Terms(epochs, batch_size, maker, schedule), told)
+    return DeepEnsemble(tuple(member.eval() for member in made))
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What ``training.fit`` is told for every member."""
+
+    epochs: int
+    batch_size: int
+    optimizer: MakeOptimizer
+    schedule: Schedule | None
+
+
+def _one_by_one(
+    made: Sequence[nn.Module], taught: Sequence[Lesson], terms: _Terms, callbacks: Sequence[Callback]
+) -> None:
     for number, (member, lesson) in enumerate(zip(made, taught, strict=True)):
-        told = [_numbered(callback, number, members) for callback in callbacks]
         fit(
             member,
             lesson.data,
             generator=lesson.generator,
             step=lesson,
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=optimizer,
-            schedule=schedule,
-            callbacks=told,
+            epochs=terms.epochs,
+            batch_size=terms.batch_size,
+            optimizer=terms.optimizer,
+            schedule=terms.schedule,
+            callbacks=[_numbered(callback, number, len(made)) for callback in callbacks],
         )
-    return DeepEnsemble(tuple(made))
+
+
+def _require_learnable(made: Sequence[nn.Module], taught: Sequence[Lesson]) -> None:
+    """Check that members can read their data, and that class numbers are those of their outputs; a step asks itself."""
+    seen = set()
+    for member, lesson in zip(made, taught, strict=True):
+        first = next(member.parameters(), lesson.data.x)
+        if (known := (id(lesson.data), first.dtype, first.device)) in seen:
+            continue  # large data are read once
+        seen.add(known)
+        require_fitting(member, lesson.data)
+        if lesson.data.y.is_floating_point():
+            require_finite("the targets of data", lesson.data.y)
+        elif lesson.step is None:
+            output = output_of(member, lesson.data.x[:1])
+            require_labels(lesson.data.y, (output if isinstance(output, Tensor) else output[0]).shape[1])
 
 
 def _made(make_member: MakeMember, generator: torch.Generator) -> nn.Module:
