@@ -17,3 +17,10 @@ from weightlore.uncertainty.measures.members import HasProbs as HasProbs
 from weightlore.uncertainty.measures.members import Members as Members
 from weightlore.uncertainty.measures.members import mean_of as mean_of
 from weightlore.uncertainty.measures.members import members_of as members_of
+from weightlore.uncertainty.measures.scores import nll_categorical as nll_categorical
+from weightlore.uncertainty.measures.scores import nll_from_logits as nll_from_logits
+from weightlore.uncertainty.measures.votes import class_variance as class_variance
+from weightlore.uncertainty.measures.votes import count_votes as count_votes
+from weightlore.uncertainty.measures.votes import disagreement as disagreement
+from weightlore.uncertainty.measures.votes import predictive_variance as predictive_variance
+from weightlore.uncertainty.measures.votes import variation_ratio as variation_ratio

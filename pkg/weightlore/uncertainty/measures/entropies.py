@@ -155,7 +155,7 @@ def mutual_information(p: Members, *, base: float | None = None) -> Tensor:
     members = members_of(p)
     alone(members, "mutual information")
     raw = (members * (_log(members) - _log(members.mean(0)))).sum(-1).mean(0)
-    return raw.clamp(0, math.log(members.shape[-1])) / _unit(base)  # outside by rounding only
+    return raw.clamp(0, math.log(min(len(members), members.shape[-1]))) / _unit(base)  # outside by rounding only
 
 
 def expected_kl(p: Members, *, smoothing: float = 0.0, base: float | None = None) -> Tensor:

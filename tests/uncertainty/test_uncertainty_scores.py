@@ -1,0 +1,111 @@
+"""The logarithmic score, of probabilities and of logits."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import log_loss
+
+from weightlore.errors import ParameterError
+from weightlore.uncertainty import CategoricalPrediction
+from weightlore.uncertainty.measures import nll_categorical, nll_from_logits
+
+
+def drawn(members=3, examples=50, classes=4, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    z = 2 * torch.randn(members, examples, classes, generator=generator, dtype=dtype)
+    return z, torch.randint(0, classes, (examples,), generator=generator)
+
+
+def close(a, b):
+    torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_oracle_scikit_learn_and_torch():
+    z, y = drawn()
+    p = z.softmax(-1)
+    assert float(nll_categorical(p, y)) == pytest.approx(log_loss(y, p.mean(0), labels=range(4)), rel=1e-12)
+    close(nll_categorical(p[0], y), torch.nn.functional.cross_entropy(z[0], y))
+    close(nll_from_logits(z[0], y), torch.nn.functional.cross_entropy(z[0], y))
+
+
+def test_oracle_probabilities_and_logits_agree():
+    z, y = drawn()
+    for options in ({}, {"base": 2}, {"reduction": "none"}):
+        close(nll_from_logits(z, y, **options), nll_categorical(z.softmax(-1), y, **options))
+    each = nll_categorical(z.softmax(-1), y, reduction="none")
+    assert each.shape == (50,)
+    close(each.mean(), nll_categorical(CategoricalPrediction.from_logits(z), y))
+    close(nll_categorical(z.softmax(-1), y, base=2), each.mean() / math.log(2))
+
+
+def test_oracle_gradient_of_logits():
+    z, y = drawn(examples=5)
+    assert torch.autograd.gradcheck(lambda z: nll_from_logits(z, y), z.requires_grad_())
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), members=st.integers(1, 5))
+def test_property_the_mean_prediction_pays_at_most_what_its_members_pay(seed, members):
+    z, y = drawn(members, seed=seed)
+    of_members = torch.stack([nll_from_logits(member, y) for member in z]).mean()
+    assert nll_from_logits(z, y) <= of_members + 1e-12
+    shifted = z + torch.randn(members, 50, 1, generator=torch.Generator().manual_seed(seed), dtype=z.dtype)
+    close(nll_from_logits(shifted, y), nll_from_logits(z, y))
+
+
+def test_property_nobody_pays_less_than_by_saying_what_he_believes():
+    truth = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64)
+    everything = torch.arange(3)
+
+    def paid(q):
+        return float((truth * nll_categorical(q.expand(3, -1), everything, reduction="none")).sum())
+
+    others = torch.rand(200, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert all(paid(q / q.sum()) > paid(truth) for q in others)
+
+
+def test_limit_an_impossible_class():
+    p, y = torch.tensor([[1.0, 0.0], [0.5, 0.5]]), torch.tensor([1, 0])
+    assert nll_categorical(p, y).item() == math.inf
+    assert nll_categorical(p, y, eps=None, reduction="none")[0].item() == pytest.approx(87.3365, abs=1e-3)
+    assert nll_categorical(p.double(), y, eps=None, reduction="none")[0].item() == pytest.approx(708.396, abs=1e-3)
+    assert nll_categorical(p, y, eps=1e-3, reduction="none").tolist() == pytest.approx([3 * math.log(10), math.log(2)])
+    assert nll_categorical(p, torch.tensor([0, 0]), reduction="none").tolist() == pytest.approx([0.0, math.log(2)])
+    assert not nll_categorical(p, torch.tensor([0, 0]), reduction="none").signbit().any()
+
+
+def test_limit_logits_never_underflow():
+    z = torch.tensor([[0.0, 5000.0], [5000.0, 0.0]])
+    assert nll_categorical(z.softmax(-1), torch.tensor([0, 0])).item() == math.inf
+    assert nll_from_logits(z, torch.tensor([0, 0]), reduction="none").tolist() == [5000.0, 0.0]
+    assert nll_from_logits(z[:, None], torch.tensor([0])).item() == pytest.approx(math.log(2)), (
+        "one of two members knew"
+    )
+
+
+def test_error_of_classes_probabilities_and_options():
+    z, y = drawn()
+    p = z.softmax(-1)
+    for function, first in ((nll_categorical, p), (nll_from_logits, z)):
+        for bad in (y[:-1], y.int(), y[:, None], np.zeros(50)):
+            with pytest.raises(ParameterError, match="int64"):
+                function(first, bad)
+        with pytest.raises(ParameterError, match="0 to 3"):
+            function(first, y + 1)
+        with pytest.raises(ParameterError, match="'mean', 'none'"):
+            function(first, y, reduction="sum")
+        with pytest.raises(ParameterError, match="nats"):
+            function(first, y, base=1.0)
+    with pytest.raises(ParameterError, match="from_logits"):
+        nll_categorical(z, y)
+    for eps in (-1.0, 1.0, math.nan):
+        with pytest.raises(ParameterError, match="floor"):
+            nll_categorical(p, y, eps=eps)
+    with pytest.raises(ParameterError, match="finite"):
+        nll_from_logits(torch.full((1, 2), math.inf), torch.tensor([0]))
+    with pytest.raises(ParameterError, match="logits"):
+        nll_from_logits(torch.zeros(3), torch.tensor([0]))
