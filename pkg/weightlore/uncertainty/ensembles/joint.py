@@ -2,7 +2,7 @@
 
 Training S networks costs S times as much as one. The methods of this kind let members share: factors of one weight
 matrix (``batch_ensemble``), parts of one hidden layer (``masks``), one network with S inputs and outputs (``mimo``), or
-the first layers (``sub_ensemble``). Whatever they share, they speak alike:
+the first layers (``heads``). Whatever they share, they speak alike:
 
     JointEnsemble.member_logits(x)       logits of every member, (S, N, C)
     JointEnsemble(x)                     log of their mean probability, (N, C): logits of the ensemble

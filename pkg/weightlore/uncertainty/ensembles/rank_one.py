@@ -85,7 +85,7 @@ class BatchEnsembleLinear(nn.Module):
         """
         plain = copy.deepcopy(self.layer)
         plain.weight = nn.Parameter(self.layer.weight.detach() * torch.outer(self.r[number], self.s[number]).detach())
-        plain.bias = copy.deepcopy(self.bias)
+        plain.register_parameter("bias", copy.deepcopy(self.bias))
         return plain
 
 
@@ -133,7 +133,7 @@ class BatchEnsembleConv2d(nn.Module):
         inputs = self.s[number].detach().reshape(groups, 1, -1).expand(-1, len(self.r[number]) // groups, -1)
         factors = self.r[number].detach()[:, None] * inputs.flatten(0, 1)  # (out, in / groups)
         plain.weight = nn.Parameter(self.layer.weight.detach() * factors[:, :, None, None])
-        plain.bias = copy.deepcopy(self.bias)
+        plain.register_parameter("bias", copy.deepcopy(self.bias))
         return plain
 
 
@@ -210,13 +210,12 @@ def sgd_sparing_factors(
 def _without_bias(layer: Layer) -> tuple[Layer, nn.Parameter | None]:
     """Return a copy of the layer without bias, and its bias: factors apply to the product alone."""
     bare = copy.deepcopy(layer)
-    bias, bare.bias = bare.bias, None
+    bias = bare._parameters["bias"]
+    bare.register_parameter("bias", None)
     return bare, bias
 
 
-def _factors(
-    members: int, size: int, like: Tensor, start: FactorStart, generator: torch.Generator
-) -> nn.Parameter:
+def _factors(members: int, size: int, like: Tensor, start: FactorStart, generator: torch.Generator) -> nn.Parameter:
     """Draw factors, shape (S, size)."""
     require_counts(members=members)
     require_option("start", start, FactorStart)
