@@ -50,18 +50,18 @@ def drawn(examples=8, classes=4, seed=0, low=-2.0, high=4.0):
     return (low + (high - low) * torch.rand(examples, classes, generator=generator, dtype=torch.float64)).exp()
 
 
-def close(a, b):
+def assert_alike(a, b):
     torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-11)
 
 
 def test_oracle_torch_and_scipy():
     a, b = drawn(), drawn(seed=1)
     one, other = torch.distributions.Dirichlet(a), torch.distributions.Dirichlet(b)
-    close(differential_entropy(a), one.entropy())
-    close(kl_divergence(a, b), torch.distributions.kl_divergence(one, other))
-    close(differential_entropy(a), torch.tensor([stats.dirichlet(row.numpy()).entropy() for row in a]))
-    close(total_entropy(a), torch.distributions.Categorical(probs=one.mean).entropy())
-    close(precision(a), a.sum(-1))
+    assert_alike(differential_entropy(a), one.entropy())
+    assert_alike(kl_divergence(a, b), torch.distributions.kl_divergence(one, other))
+    assert_alike(differential_entropy(a), torch.tensor([stats.dirichlet(row.numpy()).entropy() for row in a]))
+    assert_alike(total_entropy(a), torch.distributions.Categorical(probs=one.mean).entropy())
+    assert_alike(precision(a), a.sum(-1))
 
 
 @pytest.mark.parametrize("alpha", EXACT)
@@ -104,7 +104,7 @@ def test_property_parts_add_up_within_their_bounds(seed, classes, high):
     assert (differential_entropy(a) <= differential_entropy(flat) + 1e-9).all(), "the flat one is widest"
     shuffle = torch.randperm(classes, generator=torch.Generator().manual_seed(seed))
     for measure in MEASURES:
-        close(measure(a[:, shuffle]), measure(a))
+        assert_alike(measure(a[:, shuffle]), measure(a))
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -137,7 +137,7 @@ def test_limit_one_class_large_and_one_small():
 @pytest.mark.parametrize("x", [29.999999, 30.0, 30.000001])
 def test_property_no_step_where_the_series_begins(x):
     a = torch.tensor([[x, 2 * x]], dtype=torch.float64)
-    close(differential_entropy(a), torch.distributions.Dirichlet(a).entropy())
+    assert_alike(differential_entropy(a), torch.distributions.Dirichlet(a).entropy())
     assert float(mutual_information(a)) == pytest.approx(float(total_entropy(a) - expected_entropy(a)), rel=1e-11)
 
 
@@ -148,7 +148,7 @@ def test_property_divergence_is_zero_only_at_the_target(seed, high):
     assert (kl_divergence(a, b) > 0).all()
     assert not kl_divergence(a, a).any()
     flat = torch.ones(1, 3, dtype=torch.float64)
-    close(kl_divergence(a, flat), -math.lgamma(3) - differential_entropy(a))
+    assert_alike(kl_divergence(a, flat), -math.lgamma(3) - differential_entropy(a))
     torch.testing.assert_close(kl_divergence(a, b[:1]), kl_divergence(a, b[:1].expand(5, -1)), rtol=0, atol=0)
 
 
@@ -186,7 +186,7 @@ def test_property_belief_and_vacuity_share_one():
     assert ((vacuity(a) > 0) & (vacuity(a) <= 1)).all()
     assert (dissonance(a) >= 0).all()
     assert (dissonance(a) <= 1 - vacuity(a) + 1e-12).all()
-    close(vacuity(a) + ((a - 1) / a.sum(-1, keepdim=True)).sum(-1), torch.ones(50, dtype=torch.float64))
+    assert_alike(vacuity(a) + ((a - 1) / a.sum(-1, keepdim=True)).sum(-1), torch.ones(50, dtype=torch.float64))
     balanced = torch.tensor([[1001.0, 1001.0, 1001.0]])
     assert float(dissonance(balanced)) == pytest.approx(1 - float(vacuity(balanced)), rel=1e-6)
     assert not dissonance(torch.tensor([[7.0, 1.0, 1.0], [1.0, 1.0, 1.0]])).any()

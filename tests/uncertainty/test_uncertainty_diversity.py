@@ -18,7 +18,7 @@ from weightlore.uncertainty.diversity import (
     pair_shares,
     q_statistic,
 )
-from weightlore.uncertainty.measures import nll_categorical
+from weightlore.uncertainty.measures import nll_categorical, predictive_variance
 
 MEASURES = (disagreement, q_statistic, double_fault)
 
@@ -94,6 +94,17 @@ def test_property_members_minus_ensemble_is_the_scatter(members, seed, far):
     assert found.members == pytest.approx(float((means - y).square().mean()), rel=1e-12)
     epistemic = GaussianPrediction.from_members(means, torch.ones_like(means)).epistemic_var
     assert found.gain == pytest.approx(float(epistemic.mean()), rel=1e-9)
+
+
+def test_property_the_squared_loss_of_probabilities_is_brier():
+    p, y = drawn()
+    truth = torch.nn.functional.one_hot(y, 3).double()
+    found = ambiguity(p, truth)
+    brier = (p - truth).square().sum(-1).mean(1)  # of each member
+    of_mean = float((p.mean(0) - truth).square().sum(-1).mean())
+    assert 3 * found.ensemble == pytest.approx(of_mean, rel=1e-12)
+    assert of_mean < float(brier.mean())
+    assert 3 * found.gain == pytest.approx(float(predictive_variance(p).mean()), rel=1e-12)
 
 
 @settings(max_examples=40, deadline=None)

@@ -47,30 +47,30 @@ def by_hand(p, function):
     return torch.tensor([function(p[:, n]) for n in range(p.shape[1])], dtype=torch.float64)
 
 
-def close(a, b):
+def assert_alike(a, b):
     torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
 
 
 def test_oracle_definitions_one_by_one():
     p = drawn()
-    close(predictive_entropy(p), by_hand(p, lambda q: entropy(q.mean(0))))
-    close(expected_entropy(p), by_hand(p, lambda q: sum(map(entropy, q)) / len(q)))
-    close(mutual_information(p), by_hand(p, lambda q: sum(kl(s, q.mean(0)) for s in q) / len(q)))
-    close(expected_kl(p), by_hand(p, lambda q: sum(kl(q.mean(0), s) for s in q) / len(q)))
-    close(expected_pairwise_kl(p), by_hand(p, lambda q: sum(kl(s, t) for s in q for t in q) / len(q) ** 2))
-    close(max_probability(p), by_hand(p, lambda q: 1 - max(q.mean(0).tolist())))
-    close(margin(p), by_hand(p, lambda q: sorted(q.mean(0).tolist())[-1] - sorted(q.mean(0).tolist())[-2]))
+    assert_alike(predictive_entropy(p), by_hand(p, lambda q: entropy(q.mean(0))))
+    assert_alike(expected_entropy(p), by_hand(p, lambda q: sum(map(entropy, q)) / len(q)))
+    assert_alike(mutual_information(p), by_hand(p, lambda q: sum(kl(s, q.mean(0)) for s in q) / len(q)))
+    assert_alike(expected_kl(p), by_hand(p, lambda q: sum(kl(q.mean(0), s) for s in q) / len(q)))
+    assert_alike(expected_pairwise_kl(p), by_hand(p, lambda q: sum(kl(s, t) for s in q for t in q) / len(q) ** 2))
+    assert_alike(max_probability(p), by_hand(p, lambda q: 1 - max(q.mean(0).tolist())))
+    assert_alike(margin(p), by_hand(p, lambda q: sorted(q.mean(0).tolist())[-1] - sorted(q.mean(0).tolist())[-2]))
 
 
 def test_oracle_entropy_of_torch():
     p = drawn(members=1, spread=4.0)
-    close(predictive_entropy(p), torch.distributions.Categorical(probs=p[0]).entropy())
+    assert_alike(predictive_entropy(p), torch.distributions.Categorical(probs=p[0]).entropy())
 
 
 def test_oracle_pairs_of_different_members():
     p = drawn(members=3)
     pairs = by_hand(p, lambda q: sum(kl(q[s], q[t]) for s in range(3) for t in range(3) if s != t) / 6)
-    close(expected_pairwise_kl(p) * 3 / 2, pairs)
+    assert_alike(expected_pairwise_kl(p) * 3 / 2, pairs)
 
 
 @settings(max_examples=60, deadline=None)
@@ -83,7 +83,7 @@ def test_oracle_pairs_of_different_members():
 def test_property_parts_add_up_within_their_bounds(members, classes, seed, spread):
     p = drawn(members, 5, classes, seed, spread)
     total, data, model = predictive_entropy(p), expected_entropy(p), mutual_information(p)
-    close(total, data + model)
+    assert_alike(total, data + model)
     assert (data >= 0).all()
     assert (model >= 0).all()
     assert (total >= 0).all()
@@ -94,7 +94,7 @@ def test_property_parts_add_up_within_their_bounds(members, classes, seed, sprea
     pairwise, backwards = expected_pairwise_kl(p), expected_kl(p)
     assert torch.equal(pairwise.isinf(), backwards.isinf())
     finite = pairwise.isfinite()
-    close(pairwise[finite], (model + backwards)[finite])
+    assert_alike(pairwise[finite], (model + backwards)[finite])
 
 
 @settings(max_examples=30, deadline=None)
@@ -104,7 +104,7 @@ def test_property_order_of_members_and_classes_does_not_matter(seed):
     shuffle = torch.Generator().manual_seed(seed)
     members, classes = (torch.randperm(n, generator=shuffle) for n in (4, 3))
     for measure in (*TOTAL, *SPREAD, max_probability, margin):
-        close(measure(p[members][..., classes]), measure(p))
+        assert_alike(measure(p[members][..., classes]), measure(p))
 
 
 def test_property_a_prediction_serves_as_well_as_its_tensor():
@@ -117,8 +117,8 @@ def test_property_a_prediction_serves_as_well_as_its_tensor():
 def test_property_another_base_rescales():
     p = drawn()
     for measure in (*TOTAL, *SPREAD):
-        close(measure(p, base=2), measure(p) / math.log(2))
-        close(measure(p, base=0.5), -measure(p) / math.log(2))
+        assert_alike(measure(p, base=2), measure(p) / math.log(2))
+        assert_alike(measure(p, base=0.5), -measure(p) / math.log(2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
@@ -159,11 +159,11 @@ def test_limit_uniform_sure_and_all_different(classes):
     sure, flat = torch.eye(classes, dtype=torch.float64), torch.full((1, classes), 1 / classes, dtype=torch.float64)
     assert predictive_entropy(sure).tolist() == [0.0] * classes
     assert not predictive_entropy(sure).signbit().any()
-    close(predictive_entropy(flat), torch.tensor([math.log(classes)], dtype=torch.float64))
+    assert_alike(predictive_entropy(flat), torch.tensor([math.log(classes)], dtype=torch.float64))
     assert float(max_probability(flat)) == pytest.approx(1 - 1 / classes, rel=1e-12)
     assert margin(sure).tolist() == [1.0] * classes
     everyone_else = sure[:, None]  # each member is sure of another class
-    close(mutual_information(everyone_else), torch.tensor([math.log(classes)], dtype=torch.float64))
+    assert_alike(mutual_information(everyone_else), torch.tensor([math.log(classes)], dtype=torch.float64))
     assert float(expected_entropy(everyone_else)) == 0
 
 
@@ -172,9 +172,9 @@ def test_limit_infinite_where_a_member_excludes_what_another_expects():
     for measure in (expected_kl, expected_pairwise_kl):
         assert measure(p).tolist() == [math.inf, 0.0]
         assert measure(p, smoothing=1e-3).isfinite().all()
-        close(measure(p, smoothing=1.0), torch.zeros(2, dtype=torch.float64))
+        assert_alike(measure(p, smoothing=1.0), torch.zeros(2, dtype=torch.float64))
     q = 0.9 * p + 0.05
-    close(expected_kl(p, smoothing=0.1), expected_kl(q))
+    assert_alike(expected_kl(p, smoothing=0.1), expected_kl(q))
     assert mutual_information(p).isfinite().all()
 
 

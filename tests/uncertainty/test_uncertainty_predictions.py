@@ -27,7 +27,7 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def close(a, b):
+def assert_alike(a, b):
     torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
 
 
@@ -42,14 +42,14 @@ def test_oracle_categorical_is_what_the_measures_say():
     assert torch.equal(found.entropy(), predictive_entropy(found.probs))
     assert torch.equal(found.expected_entropy(), expected_entropy(found.probs))
     assert torch.equal(found.mutual_information(), mutual_information(found.probs))
-    close(found.entropy(), found.expected_entropy() + found.mutual_information())
+    assert_alike(found.entropy(), found.expected_entropy() + found.mutual_information())
 
 
 def test_oracle_dirichlet_is_what_the_measures_say():
     found = DirichletPrediction(normal(6, 3).exp())
-    close(found.mean, torch.distributions.Dirichlet(found.alpha).mean)
-    close(found.differential_entropy(), torch.distributions.Dirichlet(found.alpha).entropy())
-    close(found.entropy(), found.expected_entropy() + found.mutual_information())
+    assert_alike(found.mean, torch.distributions.Dirichlet(found.alpha).mean)
+    assert_alike(found.differential_entropy(), torch.distributions.Dirichlet(found.alpha).entropy())
+    assert_alike(found.entropy(), found.expected_entropy() + found.mutual_information())
     assert torch.equal(found.precision, dirichlet.precision(found.alpha))
     assert torch.equal(found.labels, found.alpha.argmax(-1))
 
@@ -59,13 +59,13 @@ def test_oracle_dirichlet_is_what_the_measures_say():
 def test_property_law_of_total_variance(members, seed, far):
     means, variances = normal(members, 5, 2, seed=seed) + far, normal(members, 5, 2, seed=seed + 1).square()
     found = GaussianPrediction.from_members(means, variances)
-    close(found.mean, means.mean(0))
-    close(found.variance, found.aleatoric_var + found.epistemic_var)
+    assert_alike(found.mean, means.mean(0))
+    assert_alike(found.variance, found.aleatoric_var + found.epistemic_var)
     torch.testing.assert_close(
         found.variance, (variances + (means - found.mean).square()).mean(0), rtol=1e-9, atol=1e-12
     )
     aleatoric, epistemic = found.parts
-    close(found.std.square(), aleatoric.square() + epistemic.square())
+    assert_alike(found.std.square(), aleatoric.square() + epistemic.square())
     assert (found.aleatoric_var >= 0).all()
     assert (found.epistemic_var >= 0).all()
     assert (found.variance >= variances.mean(0)).all()
@@ -80,8 +80,8 @@ def test_oracle_moments_of_a_mixture():
         torch.distributions.Normal(means.movedim(0, -1), variances.sqrt().movedim(0, -1)),
     )
     found = GaussianPrediction.from_members(means, variances)
-    close(found.mean, mixture.mean)
-    close(found.variance, mixture.variance)
+    assert_alike(found.mean, mixture.mean)
+    assert_alike(found.variance, mixture.variance)
 
 
 def test_limit_one_member_knows_no_model_uncertainty():

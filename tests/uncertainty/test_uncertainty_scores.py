@@ -20,7 +20,7 @@ def drawn(members=3, examples=50, classes=4, seed=0, dtype=torch.float64):
     return z, torch.randint(0, classes, (examples,), generator=generator)
 
 
-def close(a, b):
+def assert_alike(a, b):
     torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
 
 
@@ -28,18 +28,18 @@ def test_oracle_scikit_learn_and_torch():
     z, y = drawn()
     p = z.softmax(-1)
     assert float(nll_categorical(p, y)) == pytest.approx(log_loss(y, p.mean(0), labels=range(4)), rel=1e-12)
-    close(nll_categorical(p[0], y), torch.nn.functional.cross_entropy(z[0], y))
-    close(nll_from_logits(z[0], y), torch.nn.functional.cross_entropy(z[0], y))
+    assert_alike(nll_categorical(p[0], y), torch.nn.functional.cross_entropy(z[0], y))
+    assert_alike(nll_from_logits(z[0], y), torch.nn.functional.cross_entropy(z[0], y))
 
 
 def test_oracle_probabilities_and_logits_agree():
     z, y = drawn()
     for options in ({}, {"base": 2}, {"reduction": "none"}):
-        close(nll_from_logits(z, y, **options), nll_categorical(z.softmax(-1), y, **options))
+        assert_alike(nll_from_logits(z, y, **options), nll_categorical(z.softmax(-1), y, **options))
     each = nll_categorical(z.softmax(-1), y, reduction="none")
     assert each.shape == (50,)
-    close(each.mean(), nll_categorical(CategoricalPrediction.from_logits(z), y))
-    close(nll_categorical(z.softmax(-1), y, base=2), each.mean() / math.log(2))
+    assert_alike(each.mean(), nll_categorical(CategoricalPrediction.from_logits(z), y))
+    assert_alike(nll_categorical(z.softmax(-1), y, base=2), each.mean() / math.log(2))
 
 
 def test_oracle_gradient_of_logits():
@@ -54,7 +54,7 @@ def test_property_the_mean_prediction_pays_at_most_what_its_members_pay(seed, me
     of_members = torch.stack([nll_from_logits(member, y) for member in z]).mean()
     assert nll_from_logits(z, y) <= of_members + 1e-12
     shifted = z + torch.randn(members, 50, 1, generator=torch.Generator().manual_seed(seed), dtype=z.dtype)
-    close(nll_from_logits(shifted, y), nll_from_logits(z, y))
+    assert_alike(nll_from_logits(shifted, y), nll_from_logits(z, y))
 
 
 def test_property_nobody_pays_less_than_by_saying_what_he_believes():

@@ -26,7 +26,7 @@ def drawn(members=5, examples=40, classes=3, seed=0, spread=1.0):
     return (spread * z).softmax(-1)
 
 
-def close(a, b):
+def assert_alike(a, b):
     torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
 
 
@@ -45,10 +45,10 @@ def test_oracle_votes_and_pairs_by_loops(members):
 def test_oracle_variance_as_the_mean_squared_distance_from_the_mean():
     p = drawn()
     mean = p.mean(0)
-    close(class_variance(p), (p - mean).square().mean(0))
-    close(predictive_variance(p), (p - mean).square().sum(-1).mean(0))
-    close(predictive_variance(p), class_variance(p).sum(-1))
-    close(predictive_variance(p), p.square().sum(-1).mean(0) - mean.square().sum(-1))
+    assert_alike(class_variance(p), (p - mean).square().mean(0))
+    assert_alike(predictive_variance(p), (p - mean).square().sum(-1).mean(0))
+    assert_alike(predictive_variance(p), class_variance(p).sum(-1))
+    assert_alike(predictive_variance(p), p.square().sum(-1).mean(0) - mean.square().sum(-1))
 
 
 @settings(max_examples=40, deadline=None)
@@ -70,7 +70,7 @@ def test_property_bounds_and_order(members, classes, seed, spread):
     shuffle = torch.Generator().manual_seed(seed)
     order, renamed = torch.randperm(members, generator=shuffle), torch.randperm(classes, generator=shuffle)
     for measure in MEASURES:
-        close(measure(p[order][..., renamed]), measure(p))
+        assert_alike(measure(p[order][..., renamed]), measure(p))
 
 
 def test_property_containers_dtypes_and_callers():
