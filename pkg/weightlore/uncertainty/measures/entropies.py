@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from weightlore.errors import ParameterError
-from weightlore.uncertainty.measures.members import Members, alone, mean_of, members_of
+from weightlore.uncertainty.measures.members import Members, alone, mean_of, members_of, nats_in
 
 __all__ = [
     "expected_entropy",
@@ -104,7 +104,7 @@ def predictive_entropy(p: Members, *, base: float | None = None) -> Tensor:
 
     Source: [depeweg2018decomposition], total uncertainty
     """
-    return _entropy(mean_of(p)) / _unit(base)
+    return _entropy(mean_of(p)) / nats_in(base)
 
 
 def expected_entropy(p: Members, *, base: float | None = None) -> Tensor:
@@ -128,7 +128,7 @@ def expected_entropy(p: Members, *, base: float | None = None) -> Tensor:
 
     Source: [depeweg2018decomposition], aleatoric part
     """
-    return _entropy(members_of(p)).mean(0) / _unit(base)
+    return _entropy(members_of(p)).mean(0) / nats_in(base)
 
 
 def mutual_information(p: Members, *, base: float | None = None) -> Tensor:
@@ -155,7 +155,7 @@ def mutual_information(p: Members, *, base: float | None = None) -> Tensor:
     members = members_of(p)
     alone(members, "mutual information")
     raw = (members * (_log(members) - _log(members.mean(0)))).sum(-1).mean(0)
-    return raw.clamp(0, math.log(min(len(members), members.shape[-1]))) / _unit(base)  # outside by rounding only
+    return raw.clamp(0, math.log(min(len(members), members.shape[-1]))) / nats_in(base)  # outside by rounding only
 
 
 def expected_kl(p: Members, *, smoothing: float = 0.0, base: float | None = None) -> Tensor:
@@ -184,7 +184,7 @@ def expected_kl(p: Members, *, smoothing: float = 0.0, base: float | None = None
     alone(members, "the expected divergence")
     mean = members.mean(0)
     raw = (torch.xlogy(mean, mean) - torch.xlogy(mean, members)).sum(-1).mean(0)
-    return raw.clamp(min=0) / _unit(base)
+    return raw.clamp(min=0) / nats_in(base)
 
 
 def expected_pairwise_kl(p: Members, *, smoothing: float = 0.0, base: float | None = None) -> Tensor:
@@ -214,7 +214,7 @@ def expected_pairwise_kl(p: Members, *, smoothing: float = 0.0, base: float | No
     alone(members, "the expected pairwise divergence")
     cross = torch.xlogy(members.mean(0), members).mean(0)
     raw = (torch.xlogy(members, members).mean(0) - cross).sum(-1)
-    return raw.clamp(min=0) / _unit(base)
+    return raw.clamp(min=0) / nats_in(base)
 
 
 def _log(p: Tensor) -> Tensor:
@@ -224,15 +224,6 @@ def _log(p: Tensor) -> Tensor:
 
 def _entropy(p: Tensor) -> Tensor:
     return (p * -_log(p)).sum(-1)
-
-
-def _unit(base: float | None) -> float:
-    """Return how many nats the unit has."""
-    if base is None:
-        return 1.0
-    if not (math.isfinite(base) and base > 0 and base != 1):
-        raise ParameterError(f"a base of logarithms is > 0 and not 1, or None for nats; got {base}")
-    return math.log(base)
 
 
 def _smoothed(p: Tensor, smoothing: float) -> Tensor:

@@ -7,11 +7,14 @@ axis comes first, (S, N, C); one network is S = 1.
     Members             a tensor (S, N, C) or (N, C), or such an object
     members_of          -> the tensor (S, N, C), checked
     mean_of             -> pbar (N, C), the mean of the members
+    logits_of           logits (S, N, C) or (N, C) -> (S, N, C), checked
+    nats_in             how many nats the unit of a base has
     alone               warns when a measure of disagreement gets one member only
     require_probs       the check by itself, for any number of axes
     require_observed    are these N class numbers among the C classes?
 """
 
+import math
 import warnings
 from typing import Protocol
 
@@ -22,7 +25,17 @@ from weightlore.data.split import require_labels
 from weightlore.errors import ParameterError, require_finite
 from weightlore.uncertainty.warned import UncertaintyWarning
 
-__all__ = ["HasProbs", "Members", "alone", "mean_of", "members_of", "require_observed", "require_probs"]
+__all__ = [
+    "HasProbs",
+    "Members",
+    "alone",
+    "logits_of",
+    "mean_of",
+    "members_of",
+    "nats_in",
+    "require_observed",
+    "require_probs",
+]
 
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}  # how far a row may be from 1; others, of 16 bits, 1e-2
 
@@ -92,6 +105,45 @@ def mean_of(p: Members) -> Tensor:
     Source: [gawlikowski2023uncertainty], the predictive distribution as an average over parameters
     """
     return members_of(p).mean(0)
+
+
+def logits_of(z: Tensor) -> Tensor:
+    """Return the logits of the members with their axis first.
+
+    Args:
+        z: logits, shape (S, N, C), or (N, C) for S = 1; floating and finite.
+
+    Returns:
+        The same numbers, shape (S, N, C).
+
+    Raises:
+        ParameterError: if they have another shape or dtype, or are not finite.
+
+    Source: ours, because one convention of axes serves all measures
+    """
+    if not isinstance(z, Tensor) or not z.is_floating_point() or z.ndim not in (2, 3) or z.numel() == 0:
+        came = f"{tuple(z.shape)}, {z.dtype}" if isinstance(z, Tensor) else type(z).__name__
+        raise ParameterError(f"logits must be a floating tensor of shape (S, N, C) or (N, C), got {came}")
+    require_finite("a logit", z)
+    return z if z.ndim == 3 else z[None]
+
+
+def nats_in(base: float | None) -> float:
+    """Return how many nats the unit of a logarithm has: ln base.
+
+    Args:
+        base: > 0 and not 1, 2 for bits; ``None`` for nats.
+
+    Raises:
+        ParameterError: if it is no base.
+
+    Source: ours
+    """
+    if base is None:
+        return 1.0
+    if not (math.isfinite(base) and base > 0 and base != 1):
+        raise ParameterError(f"a base of logarithms is > 0 and not 1, or None for nats; got {base}")
+    return math.log(base)
 
 
 def alone(members: Tensor, measure: str) -> bool:

@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from weightlore.errors import ParameterError, require_finite, require_option
-from weightlore.uncertainty.measures.members import Members, mean_of, require_observed
+from weightlore.errors import ParameterError, require_option
+from weightlore.uncertainty.measures.members import Members, logits_of, mean_of, nats_in, require_observed
 
 __all__ = ["Reduction", "nll_categorical", "nll_from_logits"]
 
@@ -55,7 +55,8 @@ def nll_categorical(
     if not 0 <= floor < 1:
         raise ParameterError(f"eps is a floor of probabilities, from 0 to below 1, or None, got {eps}")
     chosen = mean.gather(1, y[:, None])[:, 0]
-    return _reduced(-chosen.clamp(floor, 1).log() + 0.0, base, reduction)  # + 0 turns -0 to 0
+    values = (-chosen.clamp(floor, 1).log() + 0.0) / nats_in(base)  # + 0 turns -0 to 0
+    return values.mean() if reduction == "mean" else values
 
 
 def nll_from_logits(z: Tensor, y: Tensor, *, base: float | None = None, reduction: Reduction = "mean") -> Tensor:
@@ -70,7 +71,7 @@ def nll_from_logits(z: Tensor, y: Tensor, *, base: float | None = None, reductio
         reduction: ``"mean"`` over examples, or ``"none"``.
 
     Returns:
-        Shape () or (N,), >= 0 and finite.
+        Shape () or (N,), >= 0; cross-entropy for one member.
 
     Raises:
         ParameterError: if these are no logits or classes, or an option is out of range.
@@ -82,17 +83,8 @@ def nll_from_logits(z: Tensor, y: Tensor, *, base: float | None = None, reductio
     Source: [gneiting2007scoring], logarithmic score; by logarithms only is ours
     """
     require_option("reduction", reduction, Reduction)
-    if not isinstance(z, Tensor) or not z.is_floating_point() or z.ndim not in (2, 3) or z.numel() == 0:
-        came = f"{tuple(z.shape)}, {z.dtype}" if isinstance(z, Tensor) else type(z).__name__
-        raise ParameterError(f"logits must be a floating tensor of shape (S, N, C) or (N, C), got {came}")
-    members = require_finite("a logit", z if z.ndim == 3 else z[None])
+    members = logits_of(z)
     require_observed(y, members.shape[1:2], members.shape[2])
     chosen = members.log_softmax(-1).gather(2, y.expand(len(members), -1)[..., None])[..., 0]  # (S, N)
-    return _reduced(math.log(len(members)) - chosen.logsumexp(0), base, reduction)
-
-
-def _reduced(values: Tensor, base: float | None, reduction: Reduction) -> Tensor:
-    if base is not None and not (math.isfinite(base) and base > 0 and base != 1):
-        raise ParameterError(f"a base of logarithms is > 0 and not 1, or None for nats; got {base}")
-    values = values if base is None else values / math.log(base)
+    values = (math.log(len(members)) - chosen.logsumexp(0)) / nats_in(base)
     return values.mean() if reduction == "mean" else values

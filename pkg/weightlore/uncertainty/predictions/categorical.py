@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from weightlore.errors import ParameterError, require_finite
+from weightlore.errors import ParameterError
 from weightlore.uncertainty.measures.entropies import expected_entropy, mutual_information, predictive_entropy
-from weightlore.uncertainty.measures.members import require_probs
+from weightlore.uncertainty.measures.members import logits_of, require_probs
 
 __all__ = ["CategoricalPrediction"]
 
@@ -57,11 +57,7 @@ class CategoricalPrediction:
         Raises:
             ParameterError: if they have another shape or are not finite.
         """
-        if not isinstance(z, Tensor) or not z.is_floating_point() or z.ndim not in (2, 3) or z.numel() == 0:
-            came = f"{tuple(z.shape)}, {z.dtype}" if isinstance(z, Tensor) else type(z).__name__
-            raise ParameterError(f"logits must be a floating tensor of shape (S, N, C) or (N, C), got {came}")
-        probs = require_finite("a logit", z).softmax(-1)
-        return cls(probs if probs.ndim == 3 else probs[None])
+        return cls(logits_of(z).softmax(-1))
 
     @property
     def members(self) -> int:
