@@ -21,7 +21,10 @@ SECTIONS = {
         *("weights", "training", "packed", "variants", "recipes", "normalization", "conversion", "thresholds", "chip"),
         *("latency", "neuron", "simulation", "input", "exit", "cost", "learning"),
     ),
-    "uncertain": (*("prediction", "measures", "dirichlet", "diversity", "segmentation"),),
+    "uncertain": (
+        *("sources", "reference"),
+        *("prediction", "measures", "dirichlet", "diversity", "segmentation"),
+    ),
 }
 LISTED = [f"{fate}/{section}" for fate, sections in SECTIONS.items() for section in sections]
 PAGES = {p.relative_to(ROOT).as_posix(): p.read_text("utf-8") for p in sorted((ROOT / "book").rglob("*.md"))}
