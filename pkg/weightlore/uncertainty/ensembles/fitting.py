@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from weightlore.data import Split
 from weightlore.data.split import require_labels
@@ -17,10 +17,10 @@ from weightlore.training import Callback, Epoch, MakeOptimizer, Schedule, Step, 
 from weightlore.training.evaluation import require_fitting
 from weightlore.uncertainty.ensembles.lessons import Augment, Lesson, Loss, lessons, own_generators
 from weightlore.uncertainty.ensembles.members import DeepEnsemble, output_of
-from weightlore.uncertainty.ensembles.runners import Apart
+from weightlore.uncertainty.ensembles.runners import Apart, parts_of
 from weightlore.uncertainty.ensembles.together import Engine, prepared
 
-__all__ = ["MakeMember", "fit_ensemble"]
+__all__ = ["MakeMember", "fit_ensemble", "make_one"]
 
 MakeMember = Callable[[torch.Generator], nn.Module]
 
@@ -87,7 +87,7 @@ def fit_ensemble(
     require_option("engine", engine, Engine)
     require_counts(epochs=epochs, batch_size=batch_size)
     own, maker, told = own_generators(members, generator), optimizer or sgd(0.1, momentum=0.9), tuple(callbacks)
-    made = [_made(make_member, one).train() for one in own]
+    made = [make_one(make_member, one).train() for one in own]
     taught = lessons(data, own, loss=loss, step=step, augment=augment)
     _require_learnable(made, taught)
     try:
@@ -134,20 +134,28 @@ def _require_learnable(made: Sequence[nn.Module], taught: Sequence[Lesson]) -> N
     """Check that members can read their data, and that class numbers are those of their outputs; a step asks itself."""
     seen = set()
     for member, lesson in zip(made, taught, strict=True):
-        first = next(member.parameters(), lesson.data.x)
-        if (known := (id(lesson.data), first.dtype, first.device)) in seen:
-            continue  # large data are read once
-        seen.add(known)
-        require_fitting(member, lesson.data)
-        if lesson.data.y.is_floating_point():
-            require_finite("the targets of data", lesson.data.y)
-        elif lesson.step is None:
-            output = output_of(member, lesson.data.x[:1])
-            require_labels(lesson.data.y, (output if isinstance(output, Tensor) else output[0]).shape[1])
+        first, data = next(member.parameters(), lesson.data.x), lesson.data
+        if (known := (id(data), first.dtype, first.device)) not in seen:  # large data are read once
+            seen.add(known)
+            require_fitting(member, data)
+            if data.y.is_floating_point():
+                require_finite("the targets of data", data.y)
+        if not data.y.is_floating_point() and lesson.step is None:
+            require_labels(data.y, parts_of(output_of(member, data.x[:1]))[0].shape[1])
 
 
-def _made(make_member: MakeMember, generator: torch.Generator) -> nn.Module:
-    """Make one member, with torch's global state seeded for the call."""
+def make_one(make_member: MakeMember, generator: torch.Generator) -> nn.Module:
+    """Make one member, with torch's global state seeded for the call and left as found.
+
+    Args:
+        make_member: returns an untrained network for a generator.
+        generator: of the member.
+
+    Raises:
+        ParameterError: if what it returns is no network.
+
+    Source: ours
+    """
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
