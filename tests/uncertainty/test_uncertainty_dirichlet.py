@@ -128,6 +128,13 @@ def test_limit_information_falls_like_the_series_as_precision_grows():
     assert ((ratio - 1).abs() < 1e-7).all(), "no noise where a difference of entropies would have only that"
 
 
+def test_limit_the_largest_numbers():
+    a = torch.tensor([[8e307, 8e307], [1e-6, 1e308]], dtype=torch.float64)
+    for measure in MEASURES:
+        assert measure(a).isfinite().all()
+    assert float(mutual_information(a)[0]) == pytest.approx(3.125e-309, rel=1e-6)
+
+
 def test_limit_one_class_large_and_one_small():
     a = torch.tensor([[1e9, 0.5]], dtype=torch.float64)
     series = 1 / (2 * float(precision(a)))
@@ -218,6 +225,7 @@ def test_limit_tiny_concentrations_are_lifted_with_a_warning():
         (torch.tensor([[-1.0, 1.0]]), "evidence"),
         (torch.tensor([[math.nan, 1.0]]), "finite"),
         (torch.tensor([[math.inf, 1.0]]), "finite"),
+        (torch.tensor([[1e308, 1e308]], dtype=torch.float64), "a sum of concentrations must be finite"),
         (torch.ones(3), r"\(N, C\)"),
         (torch.ones(2, 2, dtype=torch.int64), "floating"),
         ([[1.0, 2.0]], "list"),

@@ -8,6 +8,7 @@ alpha_of           -> the tensor (N, C) in float64, checked
 import warnings
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from weightlore.errors import ParameterError, require_finite
@@ -40,7 +41,7 @@ def require_alpha(alpha: Tensor) -> Tensor:
         alpha: shape (N, C).
 
     Raises:
-        ParameterError: if it has another shape, is not floating, or an entry is not finite or not > 0.
+        ParameterError: if it has another shape, is not floating, an entry is not > 0, or a sum is not finite.
 
     Source: ours
     """
@@ -48,6 +49,7 @@ def require_alpha(alpha: Tensor) -> Tensor:
         came = f"{tuple(alpha.shape)}, {alpha.dtype}" if isinstance(alpha, Tensor) else type(alpha).__name__
         raise ParameterError(f"concentrations must be a floating tensor of shape (N, C), got {came}")
     require_finite("a concentration", alpha)
+    require_finite("a sum of concentrations", alpha.sum(-1, dtype=torch.float64))
     if not float(low := alpha.detach().min()) > 0:
         raise ParameterError(
             f"concentrations must be > 0, got {low:g}; of logits take exp(z), of evidence take evidence + 1"
@@ -68,7 +70,6 @@ def alpha_of(alpha: Concentrations) -> Tensor:
         ParameterError: if the shape is another, or an entry is not finite or not > 0.
 
     Example:
-        >>> import torch
         >>> alpha_of(torch.tensor([[1.0, 2.0]]))
         tensor([[1., 2.]], dtype=torch.float64)
 
