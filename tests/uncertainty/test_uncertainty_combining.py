@@ -31,13 +31,12 @@ def nll(p, y):
 
 def test_oracle_rules_by_hand():
     p = torch.tensor([[[0.9, 0.1, 0.0]], [[0.4, 0.6, 0.0]], [[0.4, 0.5, 0.1]]]).double()
-    close = torch.testing.assert_close
-    close(combine(p), torch.tensor([[1.7, 1.2, 0.1]]).double() / 3)
+    torch.testing.assert_close(combine(p), torch.tensor([[1.7, 1.2, 0.1]]).double() / 3)
     roots = torch.tensor([0.9 * 0.4 * 0.4, 0.1 * 0.6 * 0.5, 0.0]).double() ** (1 / 3)
-    close(combine(p, rule="geometric"), (roots / roots.sum())[None])
-    close(combine(p, rule="vote"), torch.tensor([[1.0, 2.0, 0.0]]).double() / 3)
+    torch.testing.assert_close(combine(p, rule="geometric"), (roots / roots.sum())[None])
+    torch.testing.assert_close(combine(p, rule="vote"), torch.tensor([[1.0, 2.0, 0.0]]).double() / 3)
     weights = torch.tensor([0.5, 0.0, 0.5]).double()
-    close(combine(p, rule="weighted", weights=weights), torch.tensor([[0.65, 0.3, 0.05]]).double())
+    torch.testing.assert_close(combine(p, rule="weighted", weights=weights), torch.tensor([[0.65, 0.3, 0.05]]).double())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
