@@ -24,6 +24,8 @@ SECTIONS = {
     "uncertain": (
         *("sources", "reference"),
         *("prediction", "measures", "dirichlet", "diversity", "segmentation"),
+        *("head", "ensembles"),
+        *("calibration", "brier", "losses"),
     ),
 }
 LISTED = [f"{fate}/{section}" for fate, sections in SECTIONS.items() for section in sections]
