@@ -8,7 +8,7 @@ from torch import Tensor
 from weightlore.data import Split
 from weightlore.networks import mlp
 from weightlore.parameters import flatten
-from weightlore.uncertainty import ensembles
+from weightlore.uncertainty import augmentation, ensembles
 
 
 def points() -> Split:
@@ -55,6 +55,9 @@ def searched(generator: torch.Generator) -> Tensor:
 
 
 CASES: dict[str, Callable[[torch.Generator], Tensor]] = {
+    "uncertainty.augmentation.drawn_views": lambda g: augmentation.drawn_views(2, generator=g)[1](
+        torch.eye(8)[None, None]
+    ),
     "uncertainty.ensembles.batch_ensemble": lambda g: flatten(
         ensembles.batch_ensemble(network(), members=3, generator=g)
     ),
