@@ -22,9 +22,9 @@ SECTIONS = {
         *("latency", "neuron", "simulation", "input", "exit", "cost", "learning"),
     ),
     "uncertain": (
-        *("sources", "reference"),
+        *("sources", "reference", "active"),
         *("prediction", "measures", "dirichlet", "diversity", "segmentation"),
-        *("head", "ensembles"),
+        *("head", "ensembles", "joint", "choice", "distillation", "views"),
         *("calibration", "brier", "losses"),
     ),
 }

@@ -8,7 +8,13 @@ from weightlore.data import digits
 from weightlore.errors import ParameterError
 from weightlore.networks import cnn, healthy, mlp
 from weightlore.training import evaluate, fit, sgd
-from weightlore.uncertainty.ensembles import SubEnsemble, member_cross_entropy, sub_ensemble
+from weightlore.uncertainty.ensembles import (
+    MaskedLinear,
+    SubEnsemble,
+    masked_ensemble,
+    member_cross_entropy,
+    sub_ensemble,
+)
 
 
 def seeded(seed=0):
@@ -65,6 +71,17 @@ def test_property_fitted_heads_are_as_good_as_the_network():
     fit(joint, digits("train"), step=member_cross_entropy, epochs=8, generator=seeded())
     assert evaluate(joint, digits("validation")).accuracy > 0.93
     assert joint.members == joint.predict(digits("validation").x).members == 3
+
+
+def test_property_what_a_member_costs():
+    net = mlp((64, 8, 6, 10), generator=seeded())
+    masked = masked_ensemble(net, members=3, generator=seeded())
+    heads = sub_ensemble(net, 1, members=3, generator=seeded())
+    count = {model: sum(p.numel() for p in model.parameters()) for model in (net, masked, heads)}
+    assert any(isinstance(layer, MaskedLinear) for layer in masked.modules())
+    assert count[masked] == count[net], "masks are drawn, not learned"
+    assert count[heads] == count[net] + 2 * ((8 + 1) * 6 + (6 + 1) * 10)
+    assert masked.predict(digits("test").x[:2]).members == heads.predict(digits("test").x[:2]).members == 3
 
 
 @pytest.mark.parametrize(
