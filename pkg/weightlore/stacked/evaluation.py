@@ -138,7 +138,7 @@ def _together(network: StackedNetwork, program: Program, thetas: Tensor, data: S
         common = _common(program, shared, own, parameters[0], x.split(small))
         for block, its, result in zip(thetas.split(copies), parameters, sums.split(copies, 1), strict=True):
             values = dict(common)
-            run(own, values, its, {program.output})
+            run(own, values, its, keep={program.output})
             result += _scores(values[program.output].expand(len(block), -1, -1), y, loss)
     return sums
 
@@ -167,7 +167,7 @@ def _common(
     parts = []
     for x in blocks:
         values = {0: examples_last(x)}
-        run(shared, values, parameters, keep)
+        run(shared, values, parameters, keep=keep)
         parts.append({number: values[number] for number in keep})
     return parts[0] if len(parts) == 1 else {n: torch.cat([part[n] for part in parts], -1) for n in keep}
 

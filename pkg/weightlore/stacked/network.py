@@ -64,7 +64,7 @@ class StackedNetwork:
         if program is None:
             return torch.stack([self.one(theta, x) for theta in thetas])
         values = {0: examples_last(x)}
-        run(program.steps, values, self.parameters(thetas), {program.output})
+        run(program.steps, values, self.parameters(thetas), keep={program.output})
         return values[program.output].expand(len(thetas), -1, -1).transpose(1, 2)
 
     def understood(self, thetas: Tensor, x: Tensor) -> Program | None:
@@ -122,7 +122,7 @@ class StackedNetwork:
 
     def _agrees(self, program: Program, theta: Tensor, x: Tensor) -> bool:
         values = {0: examples_last(x)}
-        run(program.steps, values, self.parameters(theta), {program.output})
+        run(program.steps, values, self.parameters(theta), keep={program.output})
         ours, model = values[program.output][0].T, self.one(theta[0], x)
         tolerance = 100 * torch.finfo(theta.dtype).eps ** 0.75
         scale = float(model.abs().nan_to_num(0, 0, 0).amax()) if model.numel() else 0.0

@@ -84,7 +84,7 @@ class Program:
 
 
 def run(
-    steps: Iterable[Step], values: dict[int, Tensor], parameters: Mapping[str | None, Tensor | None], keep: set[int]
+    steps: Iterable[Step], values: dict[int, Tensor], parameters: Mapping[str | None, Tensor | None], *, keep: set[int]
 ) -> None:
     """Compute the steps, adding their outputs to ``values`` and dropping those that nobody needs any more.
 

@@ -109,7 +109,7 @@ def batched_runner(stack: Stack, x: Tensor) -> Runner:
 
     def runner(xs: Tensor) -> Tensor:
         values, tensors = {0: xs.movedim(1, -1)}, dict[str | None, Tensor | None](stack.tensors())
-        run(program.steps, values, {None: None} | tensors, {program.output})
+        run(program.steps, values, {None: None} | tensors, keep={program.output})
         return values[program.output].expand(len(xs), -1, -1).transpose(1, 2)
 
     return _compared(stack, runner, x)
