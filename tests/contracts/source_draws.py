@@ -8,7 +8,7 @@ from torch import Tensor
 
 from weightlore.data import Split, heteroscedastic_sine, sine_mean, sine_noise
 from weightlore.networks import mlp
-from weightlore.uncertainty import sources
+from weightlore.uncertainty import active, sources
 
 
 def varied_training(generator):
@@ -45,7 +45,20 @@ def falling_part(generator):
     return sources.reducibility_curve(learn, pool, pool.x, sizes=(3, 6), generator=generator).model
 
 
+def curves(generator):
+    pool = Split(torch.linspace(-1, 1, 12, dtype=torch.float64)[:, None], torch.arange(12) % 2)
+
+    def learn(data, g):
+        return lambda x: (x * data.x.sum() * torch.tensor([[-1.0, 1.0]])).softmax(1)
+
+    return active.run(learn, pool, pool, acquisitions=(), rounds=1, count=2, generator=generator).nll["random"]
+
+
 CASES: dict[str, Callable[[torch.Generator], Tensor]] = {
+    "uncertainty.active.acquire": lambda g: active.acquire(
+        torch.full((2, 20, 3), 1 / 3, dtype=torch.float64), 5, acquisition="random", generator=g
+    ),
+    "uncertainty.active.run": curves,
     "uncertainty.sources.add_measurement_noise": lambda g: sources.add_measurement_noise(
         torch.zeros(5), 1.0, generator=g
     ),

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from weightlore.errors import ParameterError
 from weightlore.uncertainty import CategoricalPrediction, UncertaintyWarning
-from weightlore.uncertainty.sources import decompose_entropy, decompose_three_way, decompose_variance
+from weightlore.uncertainty.sources import (
+    GaussianClasses,
+    decompose_entropy,
+    decompose_three_way,
+    decompose_variance,
+    gaussian_ring,
+)
 
 SHAPES = st.tuples(st.integers(2, 6), st.integers(1, 5), st.integers(2, 6))
 
@@ -80,6 +86,19 @@ def test_property_each_part_has_its_cause():
     uniform = decompose_entropy(torch.full((4, 1, 3), 1 / 3, dtype=torch.float64))
     assert float(uniform.model) == 0
     assert float(uniform.data) == pytest.approx(math.log(3))
+
+
+def test_oracle_members_that_know_the_truth_have_its_entropy_and_no_other():
+    task = gaussian_ring(4, radius=1.0)
+    x = normal(30, 2)
+    parts = decompose_entropy(task.posterior(x).expand(3, 30, 4))
+    torch.testing.assert_close(parts.data, task.data_uncertainty(x), atol=1e-10, rtol=0)
+    assert parts.model.max() < 1e-14
+    shaken = [
+        GaussianClasses(task.means + 0.3 * normal(4, 2, seed=s), task.covariances, task.weights) for s in (1, 2, 3)
+    ]
+    unsure = decompose_entropy(torch.stack([other.posterior(x) for other in shaken]))
+    assert unsure.model.min() > 0
 
 
 def test_limit_one_member_has_no_model_part_and_never_nan():

@@ -9,7 +9,13 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from weightlore.data import heteroscedastic_sine
 from weightlore.errors import ParameterError
-from weightlore.uncertainty.sources import BayesianLinearRegression, ExactGP, linear_kernel, rbf_kernel
+from weightlore.uncertainty.sources import (
+    BayesianLinearRegression,
+    ExactGP,
+    linear_kernel,
+    maximize_evidence,
+    rbf_kernel,
+)
 
 
 def wave(n: int = 20):
@@ -40,6 +46,20 @@ def test_oracle_the_linear_kernel_is_linear_regression():
     torch.testing.assert_close(gp.predict(new).mean, line.predict(new).mean, atol=1e-10, rtol=0)
     torch.testing.assert_close(gp.function_covariance(new), line.function_covariance(new), atol=1e-10, rtol=0)
     assert float(gp.log_evidence()) == pytest.approx(float(line.log_evidence()), abs=1e-9)
+
+
+def test_property_the_evidence_of_the_linear_process_is_largest_where_it_was_maximized():
+    g = torch.Generator().manual_seed(2)
+    x = torch.randn(30, 3, generator=g, dtype=torch.float64)
+    y = x.sum(1, keepdim=True) + 0.3 * torch.randn(30, 1, generator=g, dtype=torch.float64)
+    best = maximize_evidence(x, y)
+    tau, s2 = float(best.prior_precision), best.noise_variance
+
+    def evidence(a: float, b: float) -> float:
+        return float(ExactGP(linear_kernel(a * tau), b * s2).fit(x, y).log_evidence())
+
+    assert evidence(1, 1) == pytest.approx(float(best.log_evidence()), abs=1e-8)
+    assert max(evidence(a, b) for a, b in [(0.9, 1), (1.1, 1), (1, 0.9), (1, 1.1)]) < evidence(1, 1)
 
 
 def test_property_the_model_part_is_small_at_the_data_and_that_of_the_prior_far_away():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from weightlore.data import digits
+from weightlore.data import digits, heteroscedastic_sine, sine_mean, sine_noise
 from weightlore.errors import ParameterError
 from weightlore.uncertainty.measures import predictive_entropy
 from weightlore.uncertainty.sources import add_measurement_noise, flip_entropy, flip_labels, flipped_probabilities
@@ -46,6 +46,13 @@ def test_oracle_noise_in_the_input_of_a_line_becomes_noise_in_its_target():
     read = add_measurement_noise(x, 0.3, generator=seeded())
     left = (2 * x - 2 * read).square().mean()
     assert left == pytest.approx((2 * 0.3) ** 2, rel=5 * math.sqrt(2 / 50_000))
+
+
+def test_oracle_noise_in_the_target_is_what_a_perfect_model_leaves():
+    data = heteroscedastic_sine(20_000, generator=seeded())
+    left = (data.y - sine_mean(data.x)).square()
+    known = sine_noise(data.x).square()
+    assert abs(float((left - known).mean())) < 5 * float((left - known).std()) / math.sqrt(20_000)
 
 
 @pytest.mark.parametrize("classes", [2, 5, 10])

@@ -18,6 +18,7 @@ from weightlore.data import Split
 from weightlore.errors import ParameterError, require_option
 from weightlore.training import evaluate, fit, in_mode, sgd
 from weightlore.uncertainty.measures.members import Members, members_of
+from weightlore.uncertainty.measures.votes import disagreement
 from weightlore.uncertainty.predictions.categorical import CategoricalPrediction
 
 __all__ = ["Variability", "Varied", "churn", "training_variability"]
@@ -109,7 +110,7 @@ def training_variability(
 def churn(p: Members) -> float:
     """Return the share of the answers in which two members differ, over all pairs of members and all examples.
 
-        1/N sum_i [1 - sum_c n_ic (n_ic - 1) / (S (S - 1))],   n_ic members answer class c
+        1/N sum_i disagreement(x_i)
 
     Args:
         p: probabilities, shape (S, N, C), S >= 2, or a prediction. A member answers its largest class.
@@ -127,8 +128,6 @@ def churn(p: Members) -> float:
     Source: ours, because a user notices an answer that changes with a new version, not a probability
     """
     members = members_of(p)
-    S, N, C = members.shape
-    if S < 2:
-        raise ParameterError(f"churn is between two members or more, got {S}; train again with another seed")
-    votes = torch.nn.functional.one_hot(members.argmax(-1), C).sum(0).double()  # (N, C)
-    return float(1 - (votes * (votes - 1)).sum() / (N * S * (S - 1)))
+    if len(members) < 2:
+        raise ParameterError(f"churn is between two members or more, got {len(members)}; train again with another seed")
+    return float(disagreement(members).mean(dtype=torch.float64))
