@@ -1,4 +1,4 @@
-"""Samplers with known calibration: each meets its definition and no stricter one."""
+"""Samplers with known calibration: each meets its definition and not the next."""
 
 import pytest
 import torch

@@ -1,12 +1,12 @@
 """Forecasts whose calibration is known, since the labels are drawn from a distribution that is written down.
 
-Three definitions, each stricter than the one before:
+Three definitions, of which the last implies the others:
 
     top_label    P(y = argmax p | max p = r) = r                 the winner is right as often as it says
     classwise    P(y = k | p_k = r) = r for every class k        every class comes as often as it is said to
     canonical    P(y = k | p) = p_k for every vector p           the whole vector is the distribution of the label
 
-    synthetic_calibrated    forecasts that meet one of them, and none that is stricter
+    synthetic_calibrated    forecasts that meet one of them, and not the next
 
 For numbers there is quantile calibration: P(y <= F^-1(q)) = q for every level q (``quantile_calibration_curve``).
 """
@@ -46,7 +46,7 @@ class Synthetic:
 def synthetic_calibrated(
     kind: Calibration, size: int, *, generator: torch.Generator, classes: int = 3, concentration: float = 1.0
 ) -> Synthetic:
-    """Return forecasts that are calibrated in one sense, and in no stricter one.
+    """Return forecasts that are calibrated in one sense, and not in the next: top label, class-wise, canonical.
 
         p ~ Dirichlet(a, ..., a)
         canonical   q = p
@@ -54,13 +54,13 @@ def synthetic_calibrated(
         top_label   q_k = p_k for the winner, (1 - max p) / (C - 1) for each other class
 
     and y ~ q. Swapping two classes other than k leaves p_k as it is and turns the sign, so that in the second case the
-    change cancels for every class by itself, but not for the vector.
+    change cancels for every class by itself and for the winner, but not for the vector.
 
     Args:
         kind: ``"top_label"``, ``"classwise"`` or ``"canonical"``.
         size: N.
         generator: of forecasts and labels; it advances.
-        classes: C, at least 3 unless canonical: with two classes all definitions are one.
+        classes: C, at least 3 unless canonical: with two, class-wise is canonical.
         concentration: a, > 0; small ones make confident forecasts.
 
     Returns:
@@ -81,8 +81,8 @@ def synthetic_calibrated(
     fewest = 2 if kind == "canonical" else 3
     if classes < fewest:
         raise ParameterError(
-            f"{kind} forecasts without a stricter calibration need at least {fewest} classes, got {classes}; with two "
-            "classes all definitions are one"
+            f"{kind} forecasts need at least {fewest} classes, got {classes}; with two, labels drawn for the other kinds "
+            "would be canonically calibrated"
         )
     p = draw_simplex(concentration, (size, classes), generator=generator)
     truth = p if kind == "canonical" else _classwise(p) if kind == "classwise" else _top_label(p)
