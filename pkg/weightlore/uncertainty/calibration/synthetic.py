@@ -81,7 +81,7 @@ def synthetic_calibrated(
     fewest = 2 if kind == "canonical" else 3
     if classes < fewest:
         raise ParameterError(
-            f"{kind} forecasts need at least {fewest} classes, got {classes}; with two, labels drawn for the other kinds "
+            f"{kind} forecasts need at least {fewest} classes, got {classes}; with two, labels of the other kinds "
             "would be canonically calibrated"
         )
     p = draw_simplex(concentration, (size, classes), generator=generator)
