@@ -25,7 +25,7 @@ SECTIONS = {
         *("sources", "reference", "active"),
         *("prediction", "measures", "dirichlet", "diversity", "segmentation"),
         *("head", "ensembles", "joint", "choice", "distillation", "views"),
-        *("calibration", "brier", "losses"),
+        *("calibration", "brier", "losses", "repair"),
     ),
 }
 LISTED = [f"{fate}/{section}" for fate, sections in SECTIONS.items() for section in sections]
