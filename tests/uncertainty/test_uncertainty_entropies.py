@@ -232,6 +232,21 @@ def test_error_of_what_are_no_probabilities(bad, says):
             measure(bad)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "fits", "off"),
+    [
+        (torch.float64, 5e-7, 2e-6),
+        (torch.float32, 5e-5, 2e-4),
+        (torch.float16, 5e-3, 2e-2),
+        (torch.bfloat16, 0.0, 4e-2),
+    ],
+)
+def test_error_of_rows_that_are_off_by_more_than_rounding(dtype, fits, off):
+    assert members_of(torch.tensor([[0.25, 0.75 + fits]], dtype=torch.float64).to(dtype)).dtype == dtype
+    with pytest.raises(ParameterError, match="off by"):
+        members_of(torch.tensor([[0.25, 0.75 + off]], dtype=torch.float64).to(dtype))
+
+
 def test_error_of_options():
     p = drawn()
     for base in (0, 1, -2, NAN, math.inf):

@@ -126,6 +126,7 @@ def test_property_dice_and_overlap_say_the_same():
     assert torch.equal(score, dice(other, one, classes=6))
     assert (dice(one, one, classes=6) == 1).all()
     assert (score[:, 4:] == 1).all(), "nothing is met by nothing"
+    assert dice(0 * one, 0 * one, classes=1).tolist() == [[1.0]] * 5
 
 
 def test_oracle_patches_cut_out_by_hand():
