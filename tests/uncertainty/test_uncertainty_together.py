@@ -8,7 +8,7 @@ from weightlore.data import Split, digits
 from weightlore.errors import ParameterError
 from weightlore.networks import cnn, mlp
 from weightlore.training import adam, cosine, sgd
-from weightlore.uncertainty.deterministic import GaussianHead
+from weightlore.uncertainty.deterministic import GaussianHead, gaussian_nll
 from weightlore.uncertainty.ensembles import fit_ensemble
 from weightlore.uncertainty.ensembles.runners import Apart, Stack, batched_runner, require_alike, vmap_runner
 
@@ -112,6 +112,14 @@ def test_oracle_own_data_and_own_views_together(engine):
 @pytest.mark.parametrize("loss", [nn.functional.cross_entropy, lambda z, y: nn.functional.multi_margin_loss(z, y)])
 def test_oracle_own_losses_together(loss):
     assert_same(*(trained(plain, DIGITS, one, loss=loss) for one in ("batched", "loop")))
+
+
+@pytest.mark.parametrize("loss", [gaussian_nll, lambda said, y: ((said[0] - y) ** 2 / said[1].detach()).mean()])
+@pytest.mark.parametrize("column", [True, False])
+def test_oracle_own_losses_of_mean_and_variance_together(loss, column):
+    data = LINE if column or loss is not gaussian_nll else Split(LINE.x, LINE.y[:, 0])
+    options = {"loss": loss, "optimizer": adam(0.01)}
+    assert_same(*(trained(gaussian, data, one, **options) for one in ("vmap", "loop")))
 
 
 def test_oracle_members_of_one_stack_do_not_depend_on_the_others():
@@ -233,6 +241,12 @@ def test_property_optimizers_that_look_at_shapes_train_one_by_one(optimizer, rea
     assert_same(*(trained(plain, DIGITS, one, optimizer=optimizer, schedule=cosine) for one in ("auto", "loop")))
     with pytest.raises(ParameterError, match=reason):
         trained(plain, DIGITS, "batched", optimizer=optimizer)
+
+
+def test_property_convolutions_on_a_processor_are_left_to_the_loop():
+    seen = []
+    trained(convolved, DIGITS, "auto", callbacks=[seen.append])
+    assert [epoch.epochs for epoch in seen] == [9] * 9
 
 
 def test_property_callbacks_are_told_of_all_members_at_once():

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from weightlore.errors import ParameterError, require_finite
 from weightlore.networks.layered import built, require_counts
 
-__all__ = ["GaussianHead", "gaussian_nll"]
+__all__ = ["GaussianHead", "gaussian_losses", "gaussian_nll"]
 
 LEAST = 1e-6  # the smallest variance, as a share of the variance of the targets
 
@@ -92,6 +92,21 @@ def gaussian_nll(prediction: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
 
     Source: [nix1994variance]
     """
+    return gaussian_losses(prediction, y).mean()
+
+
+def gaussian_losses(prediction: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
+    """Return the negative log density of the targets of each example, shape (N,); ``gaussian_nll`` is its mean.
+
+    Args:
+        prediction: mean and variance, as for ``gaussian_nll``.
+        y: targets.
+
+    Raises:
+        ParameterError: as ``gaussian_nll``.
+
+    Source: [nix1994variance]
+    """
     mean, variance = prediction
     if mean.shape != variance.shape or mean.ndim not in (1, 2) or mean.numel() != y.numel() or len(mean) != len(y):
         raise ParameterError(
@@ -104,7 +119,7 @@ def gaussian_nll(prediction: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
             "little, is, as in GaussianHead"
         )
     squares = (y.reshape(mean.shape) - mean) ** 2 / variance
-    return 0.5 * (variance.log() + squares + log(2 * pi)).sum() / len(mean)
+    return 0.5 * (variance.log() + squares + log(2 * pi)).reshape(len(mean), -1).sum(1)
 
 
 def _columns(what: str, y: Tensor) -> Tensor:

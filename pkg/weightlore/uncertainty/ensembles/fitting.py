@@ -66,7 +66,7 @@ def fit_ensemble(
         engine: ``"batched"`` takes one product for all members, for networks whose operations ``weightlore.stacked``
             knows; ``"vmap"`` maps the member's own code by ``torch.func``; ``"loop"`` trains one by one, which is the
             only way for members that differ in kind, draw at random (dropout) or have a step. ``"auto"`` takes the
-            first of the three that can be.
+            first of the three that can be, and the last for convolutions on a processor, where it is the fastest.
 
     Returns:
         The trained members, in evaluation mode.

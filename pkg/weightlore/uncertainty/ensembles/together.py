@@ -15,11 +15,13 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
+from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
 from weightlore.data import Split
 from weightlore.training import Callback, Epoch, MakeOptimizer, Schedule
 from weightlore.training.run import Diverged
+from weightlore.uncertainty.deterministic.gaussian_head import gaussian_losses, gaussian_nll
 from weightlore.uncertainty.ensembles.lessons import Lesson, Loss, loss_of
 from weightlore.uncertainty.ensembles.members import Outputs
 from weightlore.uncertainty.ensembles.runners import (
@@ -62,12 +64,19 @@ def prepared(
     stack, x = Stack(members), lessons[0].data.x
     tuner = _tuner(stack, optimizer)
     if engine == "auto":
+        _require_faster(members[0], x)
         try:
             return Joint(stack, batched_runner(stack, x), tuner, tuple(lessons))
         except Apart:
             return Joint(stack, vmap_runner(stack, x), tuner, tuple(lessons))
     runner = batched_runner(stack, x) if engine == "batched" else vmap_runner(stack, x)
     return Joint(stack, runner, tuner, tuple(lessons))
+
+
+def _require_faster(member: nn.Module, x: Tensor) -> None:
+    """Refuse convolutions on a processor, where torch's own for one network are faster than products of patches."""
+    if x.device.type == "cpu" and any(isinstance(module, _ConvNd) for module in member.modules()):
+        raise Apart("convolutions on a processor are faster one by one")
 
 
 @dataclass(frozen=True)
@@ -161,6 +170,9 @@ def _losses(loss: Loss, outputs: Outputs, y: Tensor) -> Tensor:
         return F.cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="none").view(y.shape).mean(1)
     if isinstance(outputs, Tensor):
         return torch.stack([loss(one, own) for one, own in zip(outputs, y, strict=True)])
+    if loss in (loss_of, gaussian_nll):
+        mean, variance = (part.flatten(0, 1) for part in outputs)
+        return gaussian_losses((mean, variance), y.flatten(0, 1)).view(y.shape[:2]).mean(1)
     return torch.stack([loss((mean, variance), own) for mean, variance, own in zip(*outputs, y, strict=True)])
 
 
