@@ -1,6 +1,7 @@
 """Temperatures and greedy policies: against a bounded search, a loop, and what a path must do."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from weightlore.errors import ParameterError
 from weightlore.networks import healthy
 from weightlore.uncertainty import augmentation as aug
 from weightlore.uncertainty.measures import nll_categorical
+from weightlore.uncertainty.warned import UncertaintyWarning
 
 
 def seeded(seed=0):
@@ -118,6 +120,15 @@ def test_limit_views_that_are_all_alike_need_one():
     p, y = answers(views=1)
     assert aug.greedy_policy_search(p.expand(3, -1, -1), y, length=4, tolerance=0.0).chosen[0] == 0
     assert len(aug.greedy_policy_search(p.expand(3, -1, -1), y, length=4).chosen) == 1
+
+
+def test_limit_a_temperature_at_its_end_warns():
+    sure = torch.tensor([[[0.9, 0.1], [0.2, 0.8]]], dtype=torch.float64)
+    with pytest.warns(UncertaintyWarning, match="take more validation data"):
+        assert aug.greedy_policy_search(sure, torch.tensor([0, 1]), length=1).temperature == pytest.approx(0.05)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        aug.greedy_policy_search(*answers(size=1.5), length=2)
 
 
 def test_error_arguments():

@@ -147,6 +147,8 @@ def test_property_it_learns_and_members_differ():
     assert said.members == 3
     assert float(said.mutual_information().mean()) > 1e-3
     torch.testing.assert_close(joint(digits("validation").x).exp(), said.mean, rtol=1e-10, atol=1e-12)
+    parts = joint.predict(digits("validation").x, batch_size=7)
+    torch.testing.assert_close(parts.probs, said.probs, rtol=1e-10, atol=1e-12)
 
 
 def test_oracle_steps():
@@ -199,6 +201,10 @@ def test_property_weight_decay_spares_the_factors():
             "class numbers from 0 to 2",
         ),
         (lambda: batch_ensemble(linear(), members=2, generator=seeded()).predict(torch.zeros(0, 5)), "at least one"),
+        (
+            lambda: batch_ensemble(linear(), members=2, generator=seeded()).predict(normal(1, 5), batch_size=0),
+            "batch_size be 1 or more",
+        ),
         (
             lambda: batch_ensemble(linear(), members=2, generator=seeded()).predict(torch.full((1, 5), torch.nan)),
             "NaN or infinite",

@@ -33,9 +33,10 @@ class LearnedAggregation:
         ParameterError: if a number is no whole one of at least 1.
 
     Example:
-        >>> mix = LearnedAggregation(16).fit(views.predict(validation.x), validation.y)
-        >>> mix.predict_proba(views.predict(test.x)).shape
-        torch.Size([540, 10])
+        >>> good, useless = torch.tensor([[0.9, 0.1], [0.2, 0.8]]), torch.full((2, 2), 0.5)
+        >>> mix = LearnedAggregation(2).fit(torch.stack([good, useless]), torch.tensor([0, 1]))
+        >>> bool(mix.weights[0] > 0.99)
+        True
 
     Source: [shanmugam2021aggregation], one weight for each augmentation, or for each class and augmentation
     """

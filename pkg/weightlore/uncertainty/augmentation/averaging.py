@@ -39,6 +39,9 @@ class TestTimeAugmentation:
         ParameterError: if something among the views is no ``Augmentation``.
 
     Example:
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy
+        >>> from weightlore.uncertainty.augmentation import digit_views
         >>> TestTimeAugmentation(healthy(), digit_views()).predict(digits("test").x).members
         16
 

@@ -100,9 +100,13 @@ class LossPredictionTTA:
         ParameterError: if ``chosen`` is out of range.
 
     Example:
-        >>> ranker = mlp((64, 32, 16), generator=generator)
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy, mlp
+        >>> from weightlore.uncertainty.augmentation import digit_views
+        >>> ranker = mlp((64, 32, 16), generator=torch.Generator().manual_seed(0))
         >>> asked = LossPredictionTTA(healthy(), digit_views(), ranker, chosen=3)
-        >>> asked.fit(digits("validation"), generator=generator).predict(digits("test").x).members
+        >>> asked = asked.fit(digits("validation"), generator=torch.Generator().manual_seed(0), epochs=1)
+        >>> asked.predict(digits("test").x).members
         3
 
     Source: [kim2020instance]

@@ -9,6 +9,7 @@ again and again, the view that makes the average most likely, at its own tempera
     a_k = argmin_a min_T  -1/N sum_i ln [ (p_{a_1} + ... + p_{a_{k-1}} + p_a)/k ]_T (y_i)
 """
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -16,9 +17,10 @@ from torch import Tensor
 
 from weightlore.errors import ParameterError
 from weightlore.networks.layered import require_counts
-from weightlore.uncertainty.augmentation.temperatures import fitted_temperatures
+from weightlore.uncertainty.augmentation.temperatures import COLDEST, HOTTEST, fitted_temperatures
 from weightlore.uncertainty.measures.members import Members, members_of, require_observed
 from weightlore.uncertainty.predictions import CategoricalPrediction
+from weightlore.uncertainty.warned import UncertaintyWarning
 
 __all__ = ["Policy", "greedy_policy_search"]
 
@@ -83,12 +85,16 @@ def greedy_policy_search(p: Members, y: Tensor, *, length: int, tolerance: float
         tolerance: stop when the best choice lowers the loss by less, >= 0, in nats.
 
     Returns:
-        The policy, at least one view: the best single one. Its path never rises.
+        The policy, at least one view: the best single one. Its path never rises. A temperature at an end of its range
+        comes with an ``UncertaintyWarning``.
 
     Raises:
         ParameterError: if p or y are no probabilities and classes, or a number is out of range.
 
     Example:
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy
+        >>> from weightlore.uncertainty.augmentation import TestTimeAugmentation, digit_views
         >>> validation = digits("validation")
         >>> views = TestTimeAugmentation(healthy(), digit_views())
         >>> policy = greedy_policy_search(views.predict(validation.x), validation.y, length=8)
@@ -112,4 +118,15 @@ def greedy_policy_search(p: Members, y: Tensor, *, length: int, tolerance: float
         chosen.append(best)
         path.append(float(losses[best]))
         heat = float(temperatures[best])
+    _warn_at_a_bound(heat)
     return Policy(tuple(chosen), torch.tensor(path, dtype=torch.float64), heat, len(probs))
+
+
+def _warn_at_a_bound(temperature: float) -> None:
+    if not COLDEST * (1 + 1e-6) < temperature < HOTTEST * (1 - 1e-6):
+        warnings.warn(
+            f"the temperature of the policy is {temperature:.3g}, an end of [{COLDEST:g}, {HOTTEST:g}]: all answers are "
+            "right, or the views say nothing; take more validation data before you trust its probabilities",
+            UncertaintyWarning,
+            stacklevel=3,
+        )

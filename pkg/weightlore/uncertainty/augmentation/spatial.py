@@ -94,8 +94,8 @@ class SpatialTTA:
         ParameterError: if something among the views is no ``Spatial``.
 
     Example:
-        >>> model = nn.Conv2d(1, 3, 3, padding=1)
-        >>> SpatialTTA(model, quarter_turns()).predict(torch.rand(2, 1, 8, 8, generator=generator)).spread.shape
+        >>> model = torch.nn.Conv2d(1, 3, 3, padding=1)
+        >>> SpatialTTA(model, quarter_turns()).predict(torch.zeros(2, 1, 8, 8)).spread.shape
         torch.Size([2, 8, 8])
 
     Source: [wang2019aleatoric]

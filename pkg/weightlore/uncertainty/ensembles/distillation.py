@@ -161,8 +161,11 @@ def distill_mean(
         ParameterError: if the teacher says nothing of the same examples, or as ``mean_distillation_loss`` and ``fit``.
 
     Example:
-        >>> train = digits("train")
-        >>> distill_mean(mlp(generator=generator), ensemble.predict(train.x), train, generator=generator)
+        >>> data = Split(torch.zeros(6, 2), torch.zeros(6, dtype=torch.int64))
+        >>> teacher = torch.full((3, 6, 4), 0.25)
+        >>> student = nn.Linear(2, 4)
+        >>> len(distill_mean(student, teacher, data, generator=torch.Generator(), epochs=2).train_loss)
+        2
 
     Source: [hinton2015distilling]; the mean of an ensemble as its teacher
     """
@@ -217,6 +220,14 @@ def distill_multihead(
 
     Raises:
         ParameterError: if the student has another number of members, or as ``distill_mean``.
+
+    Example:
+        >>> from weightlore.uncertainty.ensembles import SubEnsemble
+        >>> data = Split(torch.zeros(6, 2), torch.zeros(6, dtype=torch.int64))
+        >>> student = SubEnsemble(nn.Linear(2, 5), [nn.Linear(5, 4) for _ in range(3)])
+        >>> teacher = torch.full((3, 6, 4), 0.25)
+        >>> len(distill_multihead(student, teacher, data, generator=torch.Generator(), epochs=2).train_loss)
+        2
 
     Source: [tran2020hydra]; the first phase there, a single head on the mean, is ``distill_mean``
     """

@@ -124,9 +124,11 @@ def distill_distribution(
         ParameterError: if the teacher says nothing of the same examples, or as the loss and ``fit``.
 
     Example:
-        >>> distill_distribution(student, ensemble.predict(train.x), train, generator=generator)
-        >>> distilled_dirichlet(student, digits("test").x).precision.shape
-        torch.Size([540])
+        >>> data = Split(torch.zeros(6, 2), torch.zeros(6, dtype=torch.int64))
+        >>> student, teacher = nn.Linear(2, 4), torch.full((3, 6, 4), 0.25)
+        >>> history = distill_distribution(student, teacher, data, generator=torch.Generator(), epochs=2)
+        >>> distilled_dirichlet(student, data.x).precision.shape
+        torch.Size([6])
 
     Source: [malinin2020distillation]
     """

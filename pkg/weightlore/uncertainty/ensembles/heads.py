@@ -98,8 +98,9 @@ def sub_ensemble(network: Chain, depth: int, *, members: int, generator: torch.G
         ParameterError: if the network is of another kind, or depth or S is out of range.
 
     Example:
-        >>> joint = sub_ensemble(healthy(), 1, members=5, generator=torch.Generator().manual_seed(0))
-        >>> fit(joint, digits("train"), step=member_cross_entropy, generator=generator)
+        >>> from weightlore.networks import healthy
+        >>> sub_ensemble(healthy(), 1, members=5, generator=torch.Generator().manual_seed(0)).members
+        5
 
     Source: [valdenegro2019sub]; that all heads train at once is ours
     """

@@ -54,20 +54,25 @@ class JointEnsemble(nn.Module, ABC):
         z = self.member_logits(x)
         return z.log_softmax(-1).logsumexp(0) - math.log(len(z))
 
-    def predict(self, x: Tensor) -> CategoricalPrediction:
+    def predict(self, x: Tensor, *, batch_size: int = 1000) -> CategoricalPrediction:
         """Return what the members say of x, in eval mode and without gradients.
 
         Args:
             x: inputs, shape (N, ...), N >= 1.
+            batch_size: examples per pass; the result does not depend on it beyond rounding.
 
         Raises:
             ParameterError: if x is empty or not finite, or a logit is not finite.
         """
-        if len(x) == 0:
-            raise ParameterError(f"x must hold at least one example, got shape {tuple(x.shape)}")
+        if len(x) == 0 or batch_size < 1:
+            raise ParameterError(
+                f"x must hold at least one example and batch_size be 1 or more, got {tuple(x.shape)}, {batch_size}"
+            )
         require_finite("x", x)
         with in_mode(self, training=False), torch.no_grad():
-            return CategoricalPrediction.from_logits(self.member_logits(x))
+            return CategoricalPrediction.from_logits(
+                torch.cat([self.member_logits(rows) for rows in x.split(batch_size)], 1)
+            )
 
 
 def member_cross_entropy(model: nn.Module, batch: Split, generator: torch.Generator) -> Tensor:
@@ -89,8 +94,11 @@ def member_cross_entropy(model: nn.Module, batch: Split, generator: torch.Genera
         ParameterError: if the model has no members inside, or a target is no class number of its outputs.
 
     Example:
-        >>> from weightlore.training import fit
-        >>> fit(joint, digits("train"), step=member_cross_entropy, generator=generator)
+        >>> from weightlore.uncertainty.ensembles import SubEnsemble
+        >>> joint = SubEnsemble(nn.Linear(4, 8), [nn.Linear(8, 3), nn.Linear(8, 3)])
+        >>> batch = Split(torch.zeros(5, 4), torch.zeros(5, dtype=torch.int64))
+        >>> member_cross_entropy(joint, batch, torch.Generator()).shape
+        torch.Size([])
 
     Source: ours, because members that are scored alone stay different
     """

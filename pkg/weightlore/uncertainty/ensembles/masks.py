@@ -106,6 +106,11 @@ class MaskedLinear(nn.Module):
     Raises:
         ParameterError: as ``masks_for``.
 
+    Example:
+        >>> layer = MaskedLinear(nn.Linear(4, 6), 2, scale=float("inf"), generator=torch.Generator().manual_seed(0))
+        >>> (layer(torch.ones(2, 4)) != 0).sum(1)
+        tensor([3, 3])
+
     Source: [durasov2021masksembles]
     """
 
@@ -149,8 +154,10 @@ def masked_ensemble(
         ParameterError: if there are not at least two fully connected layers, or an argument is out of range.
 
     Example:
-        >>> joint = masked_ensemble(mlp(generator=generator), members=4, generator=generator)
-        >>> fit(joint, digits("train"), step=dealt_cross_entropy, generator=generator)
+        >>> from weightlore.networks import healthy
+        >>> joint = masked_ensemble(healthy(), members=4, generator=torch.Generator().manual_seed(0))
+        >>> joint.predict(torch.zeros(5, 64, dtype=torch.float64)).probs.shape
+        torch.Size([4, 5, 10])
 
     Source: [durasov2021masksembles]
     """

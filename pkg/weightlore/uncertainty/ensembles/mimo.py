@@ -34,9 +34,8 @@ class MIMO(JointEnsemble):
         ParameterError: if S is no whole number of at least 1.
 
     Example:
-        >>> net = MIMO(mlp((3 * 64, 64, 32, 3 * 10), generator=generator), 3)
-        >>> net.predict(digits("test").x).probs.shape
-        torch.Size([3, 540, 10])
+        >>> MIMO(nn.Linear(3 * 64, 3 * 10), 3).predict(torch.zeros(5, 64)).probs.shape
+        torch.Size([3, 5, 10])
 
     Source: [havasi2021mimo]
     """

@@ -103,6 +103,11 @@ class BatchEnsembleConv2d(nn.Module):
     Raises:
         ParameterError: if S is no whole number of at least 1, or there is no such start.
 
+    Example:
+        >>> layer = BatchEnsembleConv2d(nn.Conv2d(1, 6, 3), 2, generator=torch.Generator().manual_seed(0))
+        >>> layer(torch.zeros(4, 1, 8, 8)).shape
+        torch.Size([4, 6, 6, 6])
+
     Source: [wen2020batchensemble], convolutional layers
     """
 
@@ -155,10 +160,10 @@ def batch_ensemble(
         ParameterError: if no layer can be replaced, or an argument is out of range.
 
     Example:
-        >>> joint = batch_ensemble(mlp(generator=generator), members=4, generator=generator)
-        >>> fit(joint, digits("train"), step=dealt_cross_entropy, generator=generator)
-        >>> joint.predict(digits("test").x).members
-        4
+        >>> from weightlore.networks import healthy
+        >>> joint = batch_ensemble(healthy(), members=4, generator=torch.Generator().manual_seed(0))
+        >>> joint.predict(torch.zeros(5, 64, dtype=torch.float64)).probs.shape
+        torch.Size([4, 5, 10])
 
     Source: [wen2020batchensemble]
     """

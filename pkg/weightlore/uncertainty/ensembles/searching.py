@@ -63,6 +63,15 @@ class SearchedEnsemble(Generic[Setting]):
 class HyperDeepEnsemble(SearchedEnsemble[Setting]):
     """An ensemble over settings and seeds: what differs is how networks were trained, and from which initial weights.
 
+    Example:
+        >>> from weightlore.networks import mlp
+        >>> data = Split(torch.rand(9, 2, dtype=torch.float64), torch.arange(9) % 2)
+        >>> widths = lambda g: int(torch.randint(4, 64, (), generator=g))
+        >>> train = lambda width, g: mlp((2, width, 2), generator=g)  # a real one would fit it
+        >>> found = HyperDeepEnsemble.search(widths, train, data, generator=torch.Generator().manual_seed(0))
+        >>> len(found.pool)
+        30
+
     Source: [wenzel2020hyper]
     """
 
@@ -139,12 +148,17 @@ def ensemble_search(
             network's output is not finite.
 
     Example:
-        >>> widths = lambda g: int(torch.randint(4, 64, (), generator=g))
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import mlp
+        >>> from weightlore.training import fit
         >>> def train(width, g):
         ...     net = mlp((64, width, 10), generator=g)
-        ...     fit(net, digits("train"), generator=g)
+        ...     _ = fit(net, digits("train"), generator=g, epochs=1)
         ...     return net
-        >>> ensemble_search(widths, train, digits("validation"), generator=generator).settings
+        >>> widths = lambda g: int(torch.randint(4, 64, (), generator=g))
+        >>> start = torch.Generator().manual_seed(0)
+        >>> len(ensemble_search(widths, train, digits("validation"), pool=3, generator=start).pool)
+        3
 
     Source: [zaidi2021search], random search with forward selection; that it stops early is ours
     """

@@ -88,7 +88,7 @@ def select_greedily(p: Members, y: Tensor, *, members: int, replacement: bool = 
     Example:
         >>> p = torch.tensor([[[0.9, 0.1], [0.6, 0.4]], [[0.5, 0.5], [0.1, 0.9]]])
         >>> select_greedily(p, torch.tensor([0, 1]), members=5).chosen
-        (1, 0)
+        (1, 0, 1, 1)
 
     Source: [caruana2004selection], forward selection with replacement; the log loss as criterion is
         [wenzel2020hyper]'s
