@@ -186,9 +186,9 @@ def require_probs(probs: Tensor, axis: int = -1) -> Tensor:
         raise ParameterError(
             f"probabilities must be a floating tensor with an entry at least, got {tuple(probs.shape)}, {probs.dtype}"
         )
-    require_finite("a probability", probs)
     low, off = float(probs.detach().min()), float((probs.detach().sum(axis) - 1).abs().max())
-    if low < 0 or off > TOLERANCE.get(probs.dtype, 1e-2):
+    if not (low >= 0 and off <= TOLERANCE.get(probs.dtype, 1e-2)):  # NaN and infinity reach one of the two
+        require_finite("a probability", probs)
         raise ParameterError(
             f"probabilities must be >= 0 and sum to 1 over the classes, got a smallest entry of {low:g} and a sum that "
             f"is off by {off:g}; if these are logits, use CategoricalPrediction.from_logits"
