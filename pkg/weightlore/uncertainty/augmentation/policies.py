@@ -125,8 +125,8 @@ def greedy_policy_search(p: Members, y: Tensor, *, length: int, tolerance: float
 def _warn_at_a_bound(temperature: float) -> None:
     if not COLDEST * (1 + 1e-6) < temperature < HOTTEST * (1 - 1e-6):
         warnings.warn(
-            f"the temperature of the policy is {temperature:.3g}, an end of [{COLDEST:g}, {HOTTEST:g}]: all answers are "
-            "right, or the views say nothing; take more validation data before you trust its probabilities",
+            f"the temperature of the policy is {temperature:.3g}, an end of [{COLDEST:g}, {HOTTEST:g}]: all answers "
+            "are right, or the views say nothing; take more validation data before you trust its probabilities",
             UncertaintyWarning,
             stacklevel=3,
         )
