@@ -6,7 +6,7 @@ Keys are ``uncertainty.<part>.<name>``; values take a generator and return a ten
 from collections.abc import Callable
 
 import torch
-from tests.contracts import ensemble_draws, member_draws, source_draws
+from tests.contracts import calibration_draws, ensemble_draws, member_draws, score_draws, source_draws
 from torch import Tensor
 
 PARTS = (
@@ -18,4 +18,4 @@ PARTS = (
 
 CASES: dict[str, Callable[[torch.Generator], Tensor]] = {}
 UNDRAWN: set[str] = member_draws.UNDRAWN | source_draws.UNDRAWN
-CASES |= ensemble_draws.CASES | member_draws.CASES | source_draws.CASES
+CASES |= calibration_draws.CASES | ensemble_draws.CASES | member_draws.CASES | source_draws.CASES | score_draws.CASES
