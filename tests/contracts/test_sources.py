@@ -26,6 +26,7 @@ SECTIONS = {
         *("prediction", "measures", "dirichlet", "diversity", "segmentation"),
         *("head", "ensembles", "joint", "choice", "distillation", "views"),
         *("calibration", "brier", "losses", "repair"),
+        *("ranking", "regression", "conformal"),
     ),
 }
 LISTED = [f"{fate}/{section}" for fate, sections in SECTIONS.items() for section in sections]
