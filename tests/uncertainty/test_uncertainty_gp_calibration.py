@@ -102,8 +102,11 @@ def test_property_draws_have_the_moments_of_the_posterior():
 def test_property_draws_come_one_after_the_other():
     z, y = overconfident(100)
     fitted = GPCalibration(size=1.0, length=5.0).fit(z, y)
+    chance = torch.get_rng_state()
     three, five = (fitted.draw(z, samples=s, generator=torch.Generator().manual_seed(7)) for s in (3, 5))
     assert torch.equal(three, five[:3])
+    assert not torch.equal(five[0], five[1])
+    assert torch.equal(torch.get_rng_state(), chance)
     assert fitted.draw(z.float(), samples=1, generator=torch.Generator()).dtype == torch.float32
 
 

@@ -4,12 +4,12 @@
     q = softmax(W z + b)       MatrixScaling      C (C + 1) numbers, with a penalty on those off the diagonal
 
 The NLL is convex in both. The search begins at the identity, so that its end is never worse on the data it sees, up to
-the penalty; on other data a matrix soon is: it has more numbers than many a validation set can bear.
+the penalty; on other data a matrix soon is: it has more numbers than many a validation set can bear. It is a Newton
+method in a region of trust, which needs only products with the second derivative and ends where rounding does.
 """
 
 import math
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from weightlore.errors import ParameterError
 from weightlore.uncertainty.calibration.calibrator import Calibrator, not_fitted, require_logits, require_pairs
@@ -26,8 +25,8 @@ from weightlore.uncertainty.warned import UncertaintyWarning
 
 __all__ = ["Affine", "MatrixScaling", "VectorScaling", "fit_matrix"]
 
-Objective = Callable[[Tensor, Tensor], Tensor]
-ROUNDS, ENOUGH = 1000, 10  # rows for each entry of the matrix
+Numbers = NDArray[np.float64]
+ROUNDS, ENOUGH = 200, 10  # Newton steps, and rows for each entry of the matrix
 NOTHING = 1e-6  # a mean NLL that only separated classes reach
 
 
@@ -86,7 +85,7 @@ class VectorScaling(Calibrator):
             ParameterError: if logits and classes are not of that form.
         """
         z, y = require_pairs(logits, y)
-        self.map, converged = _fitted(z, y, torch.ones(z.shape[1]), lambda weight, shift: weight.new_zeros(()))
+        self.map, converged = _Loss(z, y, torch.ones(z.shape[1]), 0.0, 0.0).minimized()
         if not converged:
             _warn_unfinished(stacklevel=3)
         return self
@@ -119,7 +118,7 @@ class MatrixScaling(Calibrator):
     Source: [guo2017calibration], section 4.2, with the penalties of [kull2019dirichlet]; their default sizes are ours
     """
 
-    def __init__(self, *, off_diagonal: float = 0.1, intercept: float = 0.1) -> None:
+    def __init__(self, *, off_diagonal: float = 1.0, intercept: float = 1.0) -> None:
         _require_penalties(off_diagonal, intercept)
         self.off_diagonal, self.intercept = off_diagonal, intercept
         self.map: Affine | None = None
@@ -175,34 +174,55 @@ def fit_matrix(logits: Tensor, y: Tensor, *, off_diagonal: float, intercept: flo
             UncertaintyWarning,
             stacklevel=stacklevel,
         )
-    identity = torch.eye(classes, dtype=torch.float64)
-    pairs = classes * (classes - 1)
-
-    def penalty(weight: Tensor, shift: Tensor) -> Tensor:
-        off = weight - torch.diag(weight.diagonal())
-        return off_diagonal * off.square().sum() / pairs + intercept * shift.square().mean()
-
-    found, converged = _fitted(z, y, identity, penalty)
+    found, converged = _Loss(z, y, torch.eye(classes), off_diagonal, intercept).minimized()
     if not converged:
         _warn_unfinished(stacklevel=stacklevel + 1)
     return found
 
 
-def _fitted(z: Tensor, y: Tensor, start: Tensor, penalty: Objective) -> tuple[Affine, bool]:
-    """Minimize the NLL plus a penalty by L-BFGS, from the identity; says whether it has come to an end."""
-    z, y, shape, size = z.double().cpu(), y.cpu(), start.shape, start.numel()
+class _Loss:
+    """The penalized NLL of an affine map, with its derivatives; ``start`` is the identity, a matrix or its diagonal."""
 
-    def objective(numbers: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        theta = torch.from_numpy(numbers.copy()).requires_grad_()
-        weight, shift = theta[:size].reshape(shape), theta[size:]
-        loss = cross_entropy(Affine(weight, shift)(z), y) + penalty(weight, shift)
-        return loss.item(), torch.autograd.grad(loss, theta)[0].numpy()
+    def __init__(self, z: Tensor, y: Tensor, start: Tensor, off_diagonal: float, intercept: float) -> None:
+        self.z, self.y, self.start = z.double().cpu(), y.cpu()[:, None], start.double()
+        classes = z.shape[1]
+        off = off_diagonal / (classes * (classes - 1)) * (1 - torch.eye(classes, dtype=torch.float64))
+        self.off = off if start.ndim == 2 else torch.zeros_like(self.start)
+        self.intercept = intercept / classes
 
-    first = np.concatenate([start.double().numpy().ravel(), np.zeros(z.shape[1])])
-    options = {"maxiter": ROUNDS, "maxfun": 2 * ROUNDS, "maxcor": 20, "ftol": 1e-14, "gtol": 1e-8}
-    found = minimize(objective, first, jac=True, method="L-BFGS-B", options=options)
-    numbers = torch.from_numpy(found.x)
-    return Affine(numbers[:size].reshape(shape), numbers[size:]), found.status != 1 and found.fun > NOTHING
+    def minimized(self) -> tuple[Affine, bool]:
+        """Return the map with the smallest loss, and whether the search has come to an end."""
+        first = torch.cat([self.start.flatten(), self.start.new_zeros(self.z.shape[1])]).numpy()
+        options = {"maxiter": ROUNDS, "gtol": 1e-9}
+        found = minimize(self.value, first, jac=True, hessp=self.bent, method="trust-ncg", options=options)
+        return self.split(found.x), found.status != 1 and found.fun > NOTHING
+
+    def split(self, numbers: Numbers) -> Affine:
+        """Return the map that the numbers stand for."""
+        theta = torch.from_numpy(np.array(numbers))
+        return Affine(theta[: self.start.numel()].reshape(self.start.shape), theta[self.start.numel() :])
+
+    def value(self, numbers: Numbers) -> tuple[float, Numbers]:
+        """Return the loss and its slope."""
+        at = self.split(numbers)
+        f = at(self.z)
+        loss = (f.logsumexp(1) - f.gather(1, self.y)[:, 0]).mean()
+        loss = loss + (self.off * at.weight**2).sum() + self.intercept * at.shift.square().sum()
+        wrong = f.softmax(1).scatter_add(1, self.y, torch.full_like(f[:, :1], -1))
+        return float(loss), self.back(wrong, at)
+
+    def bent(self, numbers: Numbers, along: Numbers) -> Numbers:
+        """Return the second derivative times a direction: (diag q - q q^T) for each row, between two affine maps."""
+        at, step = self.split(numbers), self.split(along)
+        q, moved = at(self.z).softmax(1), step(self.z)
+        return self.back(q * (moved - (q * moved).sum(1, keepdim=True)), step)
+
+    def back(self, change: Tensor, at: Affine) -> Numbers:
+        """Return what a change of the NLL's slope in each output (N, C) is in w and b, with that of the penalty."""
+        change = change / len(self.z)
+        weight = change.T @ self.z if at.weight.ndim == 2 else (change * self.z).sum(0)
+        weight, shift = weight + 2 * self.off * at.weight, change.sum(0) + 2 * self.intercept * at.shift
+        return torch.cat([weight.flatten(), shift]).numpy()
 
 
 def _applied(calibrator: Calibrator, affine: Affine | None, logits: Tensor) -> Tensor:
