@@ -5,8 +5,9 @@ import torch
 from torch import nn, optim
 
 from weightlore.data import Split, digits
-from weightlore.errors import ParameterError
+from weightlore.errors import DataError, ParameterError
 from weightlore.networks import cnn, mlp
+from weightlore.parameters import flatten
 from weightlore.training import adam, cosine, sgd
 from weightlore.uncertainty.deterministic import GaussianHead, gaussian_nll
 from weightlore.uncertainty.ensembles import fit_ensemble
@@ -257,6 +258,43 @@ def test_property_callbacks_are_told_of_all_members_at_once():
     trained(plain, DIGITS, "loop", callbacks=[single.append])
     means = [sum(single[number + 3 * s].train_loss for s in range(3)) / 3 for number in range(3)]
     assert [epoch.train_loss for epoch in seen] == pytest.approx(means, rel=1e-9)
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "engine"), [(plain, "batched"), (normalized, "vmap"), (plain, "loop"), (dropping, "auto")]
+)
+def test_property_an_interrupted_training_goes_on_as_if_nothing_had_happened(make, engine, tmp_path):
+    def stop(epoch):
+        if epoch.number == 2:
+            raise Stopped
+
+    options = {"augment": lambda x, g: x + torch.randn(x.shape, generator=g, dtype=x.dtype), "optimizer": adam(0.01)}
+    with pytest.raises(Stopped):
+        trained(make, DIGITS, engine, callbacks=[stop], checkpoint=tmp_path / "kept", **options)
+    told = []
+    resumed = trained(make, DIGITS, engine, callbacks=[told.append], checkpoint=tmp_path / "kept", **options)
+    for left, right in zip(states(resumed), states(trained(make, DIGITS, engine, **options)), strict=True):
+        assert all(torch.equal(left[name], right[name]) for name in left)
+    assert told[0].number == 3
+    again = trained(make, DIGITS, engine, checkpoint=str(tmp_path / "kept"), **options)
+    assert torch.equal(
+        torch.stack([flatten(m) for m in again.members]), torch.stack([flatten(m) for m in resumed.members])
+    )
+
+
+def test_error_a_checkpoint_of_another_run(tmp_path):
+    trained(plain, DIGITS, "batched", checkpoint=tmp_path)
+    with pytest.raises(ParameterError, match="belongs to another run"):
+        trained(plain, DIGITS, "batched", members=2, checkpoint=tmp_path)
+    with pytest.raises(ParameterError, match="belongs to another run"):
+        trained(plain, DIGITS, "batched", epochs=9, checkpoint=tmp_path)
+    (tmp_path / "members.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(DataError, match="cannot be read"):
+        trained(plain, DIGITS, "batched", checkpoint=tmp_path)
 
 
 @pytest.mark.parametrize("engine", ["batched", "loop"])

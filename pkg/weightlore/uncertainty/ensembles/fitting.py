@@ -3,8 +3,10 @@
 fit_ensemble(make_member, data, members=5, generator=...)  ->  DeepEnsemble
 """
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -39,6 +41,7 @@ def fit_ensemble(
     optimizer: MakeOptimizer | None = None,
     schedule: Schedule | None = cosine,
     callbacks: Iterable[Callback] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
     engine: Engine = "auto",
 ) -> DeepEnsemble:
     """Train S networks and return them as an ensemble.
@@ -63,6 +66,7 @@ def fit_ensemble(
         schedule: factor of the learning rate from (epoch, epochs).
         callbacks: called with each ``Epoch``, of all members where they are trained together, else numbered through
             one member after the other.
+        checkpoint: a folder, to write to after each epoch and to resume from; data, loss and engine are to be the same.
         engine: ``"batched"`` takes one product for all members, for networks whose operations ``weightlore.stacked``
             knows; ``"vmap"`` maps the member's own code by ``torch.func``; ``"loop"`` trains one by one, which is the
             only way for members that differ in kind, draw at random (dropout) or have a step. ``"auto"`` takes the
@@ -74,6 +78,7 @@ def fit_ensemble(
     Raises:
         ParameterError: if an argument is out of range, the members cannot be trained by the engine, or a member's
             training fails as ``training.fit`` says.
+        DataError: if a checkpoint cannot be read.
 
     Example:
         >>> from weightlore.data import digits
@@ -96,10 +101,12 @@ def fit_ensemble(
         if engine != "auto":
             raise ParameterError(f"engine={engine!r} cannot be had: {reason}; use engine='auto'") from reason
         joint = None
+    folder = None if checkpoint is None else Path(checkpoint)
     if joint is not None:
-        joint.fit(epochs=epochs, batch_size=batch_size, schedule=schedule, callbacks=told)
+        file = None if folder is None else folder / "members.pt"
+        joint.fit(epochs=epochs, batch_size=batch_size, schedule=schedule, callbacks=told, checkpoint=file)
     else:
-        _one_by_one(made, taught, _Terms(epochs, batch_size, maker, schedule), told)
+        _one_by_one(made, taught, _Terms(epochs, batch_size, maker, schedule, folder), told)
     return DeepEnsemble(tuple(member.eval() for member in made))
 
 
@@ -111,6 +118,7 @@ class _Terms:
     batch_size: int
     optimizer: MakeOptimizer
     schedule: Schedule | None
+    folder: Path | None
 
 
 def _one_by_one(
@@ -127,6 +135,7 @@ def _one_by_one(
             optimizer=terms.optimizer,
             schedule=terms.schedule,
             callbacks=[_numbered(callback, number, len(made)) for callback in callbacks],
+            checkpoint=None if terms.folder is None else terms.folder / f"member-{number}.pt",
         )
 
 

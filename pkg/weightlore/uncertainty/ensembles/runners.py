@@ -47,19 +47,19 @@ class Stack:
         self.members, self.model = tuple(members), members[0]
         named = [dict(member.named_parameters()) for member in members]
         self.parameters = {
-            name: torch.stack([own[name].detach() for own in named]).requires_grad_(p.requires_grad)
+            name: nn.Parameter(torch.stack([own[name].detach() for own in named]), requires_grad=p.requires_grad)
             for name, p in named[0].items()
         }
         buffers = [dict(member.named_buffers()) for member in members]
         self.buffers = {name: torch.stack([own[name] for own in buffers]) for name in buffers[0]}
 
-    def leaves(self) -> list[Tensor]:
+    def leaves(self) -> list[nn.Parameter]:
         """Return what is trained, in the order of the model's parameters."""
         return [p for p in self.parameters.values() if p.requires_grad]
 
     def tensors(self) -> dict[str, Tensor]:
         """Return parameters and buffers by name."""
-        return self.parameters | self.buffers
+        return {**self.parameters, **self.buffers}
 
     @torch.no_grad()
     def write_back(self) -> None:

@@ -10,7 +10,8 @@ that its parameters are stacked; each member keeps its own order of examples, vi
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,10 +21,12 @@ from torch.optim import Optimizer
 
 from weightlore.data import Split
 from weightlore.training import Callback, Epoch, MakeOptimizer, Schedule
+from weightlore.training.checkpoint import Progress
 from weightlore.training.run import Diverged
 from weightlore.uncertainty.deterministic.gaussian_head import gaussian_losses, gaussian_nll
 from weightlore.uncertainty.ensembles.lessons import Lesson, Loss, loss_of
 from weightlore.uncertainty.ensembles.members import Outputs
+from weightlore.uncertainty.ensembles.resuming import put_down, take_up
 from weightlore.uncertainty.ensembles.runners import (
     Apart,
     Runner,
@@ -97,7 +100,15 @@ class Joint:
     tuner: Optimizer
     lessons: tuple[Lesson, ...]
 
-    def fit(self, *, epochs: int, batch_size: int, schedule: Schedule | None, callbacks: Iterable[Callback]) -> None:
+    def fit(
+        self,
+        *,
+        epochs: int,
+        batch_size: int,
+        schedule: Schedule | None,
+        callbacks: Iterable[Callback],
+        checkpoint: Path | None = None,
+    ) -> None:
         """Train all members; they are as they were if that fails.
 
         Args:
@@ -105,20 +116,33 @@ class Joint:
             batch_size: examples per step and member.
             schedule: factor of the learning rate from (epoch, epochs).
             callbacks: called with each ``Epoch``; its loss is the mean of the members'.
+            checkpoint: file to write after each epoch and to resume from.
 
         Raises:
             Diverged: if a loss or a parameter becomes NaN or infinite; the message names the member.
         """
         rates = [group["lr"] for group in self.tuner.param_groups]
-        for number in range(1, epochs + 1):
+        settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "examples": len(self.lessons[0].data)}
+        settings |= {"optimizer": type(self.tuner).__name__, "learning rates": rates}
+        seen = self._resumed(checkpoint, settings)
+        for number in range(seen.epochs + 1, epochs + 1):
             factor = 1.0 if schedule is None else schedule(number - 1, epochs)
             for group, rate in zip(self.tuner.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
-            loss = self._epoch(number, batch_size)
-            done = Epoch(number, epochs, loss, None, None, rates[0] * factor, number == epochs)
+            seen.train_loss.append(self._epoch(number, batch_size))
+            if checkpoint is not None:
+                generators = [lesson.generator for lesson in self.lessons]
+                put_down(checkpoint, self.stack, self.tuner, generators=generators, settings=settings, seen=seen)
+            done = Epoch(number, epochs, seen.train_loss[-1], None, None, rates[0] * factor, number == epochs)
             for callback in callbacks:
                 callback(done)
         self.stack.write_back()
+
+    def _resumed(self, path: Path | None, settings: dict[str, Any]) -> Progress:
+        if path is None:
+            return Progress([], [], [])
+        generators = [lesson.generator for lesson in self.lessons]
+        return take_up(path, self.stack, self.tuner, generators=generators, settings=settings)
 
     def _epoch(self, number: int, batch_size: int) -> float:
         """Take one step per batch and return the mean loss of all members."""
@@ -179,7 +203,7 @@ def _losses(loss: Loss, outputs: Outputs, y: Tensor) -> Tensor:
 def _tuner(stack: Stack, make: MakeOptimizer) -> Optimizer:
     """Return the optimizer of the stack, if it does to every entry what a member's own would do."""
     single = [p for p in stack.model.parameters() if p.requires_grad]
-    alone, tuner = make(single), make(stack.leaves())  # type: ignore[arg-type]
+    alone, tuner = make(single), make(stack.leaves())
     if type(tuner) not in ENTRYWISE:
         raise Apart(f"the optimizer {type(tuner).__name__} is not known to work entry by entry")
     if _settings(alone, single) != _settings(tuner, stack.leaves()):
