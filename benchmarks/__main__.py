@@ -11,6 +11,7 @@ from benchmarks import (
     closed_form,
     converter_sweep,
     crossbar,
+    ensemble_together,
     integrated_gradients,
     race,
     resistant_step,
@@ -43,6 +44,7 @@ WORKLOADS = {
     "transfer_step": transfer_step.races,
     "transfer_recurrent": transfer_recurrent.races,
     "integrated_gradients": integrated_gradients.races,
+    "ensemble_together": ensemble_together.races,
     "sensitivity_study": sensitivity_study.races,
 }
 
