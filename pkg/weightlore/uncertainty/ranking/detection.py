@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from weightlore.errors import ParameterError
-from weightlore.uncertainty.ranking.ordered import require_marks, rising
+from weightlore.uncertainty.ranking.ordered import differences, require_marks, rising
 
 __all__ = [
     "DetectionCurve",
@@ -123,10 +123,13 @@ def auroc(scores: Tensor, positive: Tensor) -> Tensor:
 
     Source: [hendrycks2017baseline], area under the receiver operating characteristic
     """
-    _, positives, negatives = _blocks(scores, positive)
-    below = negatives.cumsum(0) - negatives
-    twice = (positives * (2 * below + negatives)).sum()
-    return (twice.double() / (2 * positives.sum() * negatives.sum())).to(scores.dtype)
+    found = rising(scores)
+    up_to, ends = found.sums(require_marks(positive, scores)), found.ends
+    n1, n0 = int(up_to[-1]), len(scores) - int(up_to[-1])
+    ranks = ends.clone()  # twice the mid-rank of each block, less 1
+    ranks[1:] += ends[:-1]
+    twice = (differences(up_to) * ranks).sum() + n1 - n1 * (n1 + 1)
+    return (twice.double() / (2 * n1 * n0)).to(scores.dtype)
 
 
 def auprc(scores: Tensor, positive: Tensor) -> Tensor:
@@ -229,9 +232,8 @@ def detection_report(scores: Tensor, positive: Tensor) -> DetectionReport:
 def _blocks(scores: Tensor, positive: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return each distinct score, rising, and how many positives and negatives have it."""
     found = rising(scores)
-    up_to = found.sums(require_marks(positive, scores))
-    positives = up_to.diff(prepend=up_to.new_zeros(1))
-    return scores.detach()[found.order[found.ends - 1]], positives, found.sizes - positives
+    positives = differences(found.sums(require_marks(positive, scores)))
+    return found.sorted(scores.detach())[found.ends - 1], positives, found.sizes - positives
 
 
 def _rejected(scores: Tensor, positive: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from weightlore.errors import ParameterError
-from weightlore.uncertainty.ranking.ordered import require_losses, require_scores, rising
+from weightlore.uncertainty.ranking.ordered import differences, require_losses, require_scores, rising
 
 __all__ = [
     "RiskCoverageCurve",
@@ -184,7 +184,7 @@ def prediction_rejection_ratio(scores: Tensor, losses: Tensor) -> Tensor:
 
     Source: [malinin2020distillation], prediction rejection ratio
     """
-    values = require_losses(losses, require_scores(scores))
+    values = require_losses(losses, require_scores(scores)).double()
     if bool((values == values[0]).all()):
         raise ParameterError(
             f"all {len(values)} losses are {float(values[0])}, so no ranking is better than another; look at examples "
@@ -213,11 +213,10 @@ def summed_losses(scores: Tensor, losses: Tensor) -> Tensor:
     Source: ours, because any one order of ties is an accident
     """
     found = rising(scores)
-    values = require_losses(losses, scores)
-    if len(found.ends) == len(values):
-        return values[found.order].cumsum(0)
-    up_to, sizes = found.sums(values), found.sizes
-    inside = up_to.diff(prepend=up_to.new_zeros(1))
+    up_to = found.sorted(require_losses(losses, scores)).double().cumsum(0)
+    if len(found.ends) == len(up_to):
+        return up_to
+    inside, sizes = differences(up_to.index_select(0, found.ends - 1)), found.sizes
     return (inside / sizes).repeat_interleave(sizes).cumsum(0)
 
 

@@ -60,7 +60,7 @@ def sparsification_curve(scores: Tensor, errors: Tensor, *, normalized: bool = F
 
     Source: [ilg2018flow], sparsification plots
     """
-    values = require_losses(errors, require_scores(scores), "errors")
+    values = require_losses(errors, require_scores(scores), "errors").double()
     if normalized and not bool(values.any()):
         raise ParameterError("every error is 0, so there is no mean error to divide by; say normalized=False")
     kept = torch.arange(1, len(values) + 1, dtype=torch.float64, device=values.device)
