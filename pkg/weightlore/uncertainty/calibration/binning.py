@@ -154,8 +154,10 @@ def bin_numbers(confidence: Tensor, bins: int) -> Tensor:
     require_counts(bins=bins)
     scaled = confidence * bins
     number = scaled.long().clamp_(0, bins - 1)
-    doubtful = (scaled - scaled.round()).abs() <= 4 * bins * torch.finfo(confidence.dtype).eps  # rounding may have
-    if bool(doubtful.any()):  # crossed an edge, so that these are compared with the edges themselves
+    part, near = scaled.frac(), 4 * bins * torch.finfo(confidence.dtype).eps
+    low, high = part.aminmax() if len(part) else (math.inf, 0.0)
+    if low <= near or high >= 1 - near:  # rounding may have crossed an edge: compare these with the edges themselves
+        doubtful = ((part <= near) | (part >= 1 - near)).nonzero()[:, 0]
         inner = _edges(bins)[1:-1].to(confidence)
         number[doubtful] = torch.bucketize(confidence[doubtful], inner, right=True)
     return number

@@ -23,7 +23,7 @@ from weightlore.uncertainty.measures.members import TOLERANCE, Members, members_
 __all__ = ["Judged", "Target", "confidence_of", "dtype_of", "forecast_of", "judged", "two_classes"]
 
 Target = Literal["top", "binary"]
-BLOCK = 30_000  # entries looked at together
+TIED = 0.51  # more than two classes can have each, even if a 16-bit row sums to 1.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +126,13 @@ def judged(p: Members, y: Tensor, *, target: Target = "top") -> Judged:
     _require_classes(p)
     probs = forecast_of(p)
     require_observed(y, (len(probs),), probs.shape[1])
-    confidence, tied = _largest(probs)
-    if tied:
-        return Judged(confidence, probs.argmax(1) == y)
-    return Judged(confidence, probs.gather(1, y[:, None])[:, 0] == confidence)  # three times as fast as argmax
+    confidence = probs.amax(1)
+    hit = probs.gather(1, y[:, None])[:, 0] == confidence  # a third of the time of argmax, but for equals:
+    tied = (hit & (confidence <= TIED)).nonzero()[:, 0]  # only there can another class have as much
+    rows = probs[tied]
+    if int((rows == confidence[tied, None]).sum()) > len(tied):
+        hit[tied] = rows.argmax(1) == y[tied]
+    return Judged(confidence, hit)
 
 
 def two_classes(p: Members) -> Members:
@@ -181,19 +184,6 @@ def _sound(probs: Tensor) -> bool:
     """Say in two passes over memory whether these are probabilities; a no is explained by ``require_probs``."""
     if not probs.is_floating_point() or probs.numel() == 0:
         return False
-    sums = probs @ probs.new_ones(probs.shape[1])  # (N,), four times as fast as a sum over few classes
-    return bool(probs.min() >= 0) and bool((sums - 1).abs().max() <= TOLERANCE.get(probs.dtype, 1e-2))
-
-
-def _largest(probs: Tensor) -> tuple[Tensor, bool]:
-    """Return the largest probability of each row, (N,), and whether a row has it twice.
-
-    Block by block, with the classes first: short rows are slow to scan, and large buffers slow to get.
-    """
-    found, attained = [], 0.0
-    for rows in probs.split(max(1, BLOCK // probs.shape[1])):
-        columns = rows.t().contiguous()
-        largest = columns.amax(0)
-        attained += float(torch.eq(columns, largest, out=torch.empty_like(columns)).sum())  # faster than booleans
-        found.append(largest)
-    return torch.cat(found), attained != len(probs)
+    low, high = (probs @ probs.new_ones(probs.shape[1])).aminmax()  # of the sums; faster than a sum over few classes
+    off = TOLERANCE.get(probs.dtype, 1e-2)
+    return bool(probs.min() >= 0) and 1 - off <= float(low) <= float(high) <= 1 + off
