@@ -19,6 +19,7 @@ from weightlore.teaching.ledgers import ledger as ledger
 from weightlore.teaching.notebooks import canonical as canonical
 from weightlore.teaching.notebooks import execute as execute
 from weightlore.teaching.notebooks import freeze as freeze
+from weightlore.teaching.reliability import reliability_picture as reliability_picture
 from weightlore.teaching.showing import use_style as use_style
 from weightlore.teaching.strip import Strip as Strip
 from weightlore.teaching.strip import strip as strip
