@@ -31,7 +31,7 @@ class GaussianHead(nn.Module):
     Args:
         features: width H of what comes in.
         y: the targets of training, shape (N,) or (N, D): location and scale are their mean and standard deviation, and
-            the dtype of the head is theirs.
+            dtype and device of the head are theirs.
         generator: where the weights are drawn from; biases are zero.
 
     Raises:
@@ -62,7 +62,7 @@ class GaussianHead(nn.Module):
             generator=generator,
             dtype=targets.dtype,
             linear_spread=features**-0.5,
-        )
+        ).to(targets.device)
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and variance, each of shape (N, D), in the units of the targets and their square.

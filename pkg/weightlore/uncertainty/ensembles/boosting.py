@@ -10,7 +10,7 @@ A member counts while it is better than guessing, err < 1 - 1/C; with two classe
 """
 
 from dataclasses import dataclass
-from math import log
+from math import exp, log
 
 import torch
 import torch.nn.functional as F
@@ -61,7 +61,8 @@ class BoostedEnsemble(DeepEnsemble):
         if not isinstance(logits, Tensor):
             raise ParameterError("votes are for classes, but the members give means and variances; boost classifiers")
         chosen = F.one_hot(logits.argmax(-1), logits.shape[-1]).double()
-        return torch.einsum("s,snc->nc", self.votes / self.votes.sum(), chosen)
+        shares = (self.votes / self.votes.sum()).to(chosen.device)
+        return torch.einsum("s,snc->nc", shares, chosen)
 
     def classify(self, x: Tensor, *, batch_size: int = 1000) -> Tensor:
         """Return the class with most votes, the smallest number of several, shape (N,).
@@ -108,7 +109,7 @@ def samme_update(weights: Tensor, wrong: Tensor, classes: int) -> tuple[float, f
     error = float(weights[wrong].sum())
     safe = min(max(error, LEAST), 1 - LEAST)
     vote = log((1 - safe) / safe) + log(classes - 1)
-    raised = torch.where(wrong, weights * torch.tensor(vote, dtype=weights.dtype).exp(), weights)
+    raised = torch.where(wrong, weights * exp(vote), weights)
     return error, vote, raised / raised.sum()
 
 
