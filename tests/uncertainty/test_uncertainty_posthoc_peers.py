@@ -9,7 +9,8 @@ Where the two disagree, and why:
 
 * its Bayesian binning ranks binnings of equal width by BIC, where the paper has the evidence of binnings of equal mass;
 * its near-isotonic path does not end in the isotonic regression (0.7222 where five of seven are hits);
-* its binning of equal mass can be fitted but not applied.
+* its binning of equal mass can be fitted but not applied;
+* its scaling methods take slopes by differences of 1e-8: given float32 they stay where they begin, a temperature of 1.
 """
 
 import numpy as np
@@ -128,6 +129,14 @@ def test_oracle_netcal_live_for_three_classes(name):
     calibrator, (p, y) = theirs(name)(), three()
     calibrator.fit(p, y)
     np.testing.assert_allclose(ours_of_many(name), calibrator.transform(p)[:2], rtol=0, atol=3e-5)
+
+
+def test_oracle_netcal_live_stays_at_temperature_one_in_float32():
+    calibrator, (p, y) = theirs("temperature")(), three()
+    calibrator.fit(p.astype(np.float32), y)
+    assert np.ravel(calibrator.temperature).tolist() == pytest.approx([1], abs=1e-3)
+    found = TemperatureScaling().fit(logits(p.astype(np.float32)), torch.as_tensor(y))
+    assert found.temperature == pytest.approx(1 / 1.263483, rel=1e-4)
 
 
 def test_oracle_the_end_of_the_near_isotonic_path_is_not_that_of_netcal():
