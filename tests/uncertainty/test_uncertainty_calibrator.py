@@ -183,7 +183,7 @@ def test_limit_a_probability_of_zero():
     ("p", "message"),
     [
         (torch.tensor([[0.5, 0.4]]), "off by 0.1"),
-        (torch.tensor([[1.5, -0.5]]), "smallest entry is -0.5"),
+        (torch.tensor([[1.5, -0.5]]), "smallest entry of -0.5"),
         (torch.tensor([[NAN, 1.0]]), "NaN or infinite"),
         (torch.tensor([0.5, 0.5]), r"of shape \(N, C\)"),
         (torch.tensor([[1, 0]]), "floating tensor"),

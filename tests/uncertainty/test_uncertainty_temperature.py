@@ -116,6 +116,8 @@ def test_limit_separable_data_teach_nothing():
         scaling = TemperatureScaling().fit(z, y)
     assert scaling.at_bound
     assert scaling.temperature == 1
+    assert repr(scaling) == "TemperatureScaling(T=1, at its bound)"
+    assert repr(TemperatureScaling()) == "TemperatureScaling(not fitted)"
     with pytest.warns(UncertaintyWarning, match="T = 0.05 is kept"):
         extreme = TemperatureScaling(allow_extreme=True).fit(z, y)
     assert extreme.at_bound

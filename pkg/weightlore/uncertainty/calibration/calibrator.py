@@ -19,6 +19,7 @@ from torch import Tensor
 
 from weightlore.data.split import require_labels
 from weightlore.errors import ParameterError, require_finite
+from weightlore.uncertainty.measures.members import require_probs
 
 __all__ = ["Calibrator", "from_probs", "not_fitted", "require_logits", "require_pairs"]
 
@@ -66,13 +67,7 @@ def from_probs(probs: Tensor, *, floor: float | None = None) -> Tensor:
     """
     if not isinstance(probs, Tensor) or not probs.is_floating_point() or probs.ndim not in (2, 3) or probs.numel() == 0:
         raise ParameterError(f"probs must be a floating tensor of shape (N, C) or (S, N, C), got {_came(probs)}")
-    probs = require_finite("a probability", probs.detach())
-    off = float((probs.sum(-1) - 1).abs().max())
-    if float(probs.min()) < 0 or off > 100 * probs.shape[-1] * torch.finfo(probs.dtype).eps:
-        raise ParameterError(
-            f"rows of probs must be >= 0 and sum to 1, but one is off by {off:.3g} and the smallest entry is "
-            f"{float(probs.min()):.3g}; logits go into a calibrator as they are"
-        )
+    probs = require_probs(probs.detach())
     floor = torch.finfo(probs.dtype).tiny if floor is None else floor
     if not 0 < floor < 1 or floor < torch.finfo(probs.dtype).tiny:
         raise ParameterError(f"floor must be a number of {probs.dtype} between 0 and 1, got {floor}; None will do")

@@ -71,7 +71,7 @@ class BayesianBinningQuantiles(OneVsRest):
     def fit_map(self, scores: Tensor, hit: Tensor) -> BinaryMap:
         """Return the stairs of one class, fitted on its probabilities (N,) and on where it is right (N,), bool."""
         ordered, order = scores.sort()
-        hits = torch.cat([torch.zeros(1), hit[order].cumsum(0)]).double()
+        hits = torch.cat([torch.zeros(1, dtype=torch.int64), hit[order].cumsum(0)]).double()
         cuts = {tuple(mass_ends(ordered, one)[0].tolist()) for one in self.bins or candidates(len(scores))}
         binnings = [_Binning(ordered, hits, ends, self.strength) for ends in sorted(cuts, key=len)]
         weights = torch.tensor([one.score for one in binnings], dtype=torch.float64).softmax(0)

@@ -47,7 +47,8 @@ class IsotonicCDF:
         forecast, at level 0 or 1, leave a jump there.
 
         Args:
-            levels: u, predicted probability of a value up to the target, shape (N,), in [0, 1].
+            levels: u, predicted probability of a value up to the target, in [0, 1], shape (N,), or (N, D) where one map
+                serves all outputs.
 
         Returns:
             The map itself.

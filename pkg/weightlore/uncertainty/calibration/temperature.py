@@ -105,7 +105,8 @@ class TemperatureScaling(Calibrator):
         return torch.softmax(require_logits(logits) / self.temperature, -1)
 
     def __repr__(self) -> str:
-        return f"TemperatureScaling(T={self.temperature:.4g}{', at its bound' if self.at_bound else ''})"
+        told = "not fitted" if math.isnan(self.temperature) else f"T={self.temperature:.4g}"
+        return f"TemperatureScaling({told}{', at its bound' if self.at_bound else ''})"
 
 
 def find_temperature(logits: Tensor, y: Tensor, *, bounds: tuple[float, float] = (LOWEST, HIGHEST)) -> Temperature:
