@@ -8,6 +8,7 @@ from benchmarks import (
     binary_packed,
     binary_step,
     bitslice_step,
+    calibration_errors,
     closed_form,
     converter_sweep,
     crossbar,
@@ -19,6 +20,7 @@ from benchmarks import (
     spiking_inference,
     spiking_training,
     tables,
+    temperature,
     transfer_recurrent,
     transfer_step,
     trials_cnn,
@@ -46,6 +48,8 @@ WORKLOADS = {
     "integrated_gradients": integrated_gradients.races,
     "ensemble_together": ensemble_together.races,
     "sensitivity_study": sensitivity_study.races,
+    "calibration_errors": calibration_errors.races,
+    "temperature": temperature.races,
 }
 
 
