@@ -51,6 +51,7 @@ def test_oracle_the_loss_is_the_sum_over_members():
     z = joint.answers(batch.x[rows])
     expected = functional.cross_entropy(z[0], batch.y[rows[0]]) + functional.cross_entropy(z[1], batch.y[rows[1]])
     torch.testing.assert_close(mimo_cross_entropy(0.3)(joint, batch, seeded(5)), expected, rtol=1e-12, atol=0)
+    assert torch.equal(mimo_cross_entropy()(joint, batch, seeded(5)), mimo_cross_entropy(0.0)(joint, batch, seeded(5)))
 
 
 def test_property_orders():

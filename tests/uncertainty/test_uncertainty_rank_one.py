@@ -193,6 +193,14 @@ def test_property_weight_decay_spares_the_factors():
         (lambda: member_cross_entropy(linear(), digits()[:2], seeded()), "a JointEnsemble, such as MIMO"),
         (lambda: BatchedMembers(linear(), 0), "members must be a whole number"),
         (
+            lambda: dealt_cross_entropy(
+                batch_ensemble(linear(), members=2, generator=seeded()),
+                Split(normal(9, 5), torch.full((9,), 3)),
+                seeded(),
+            ),
+            "class numbers from 0 to 2",
+        ),
+        (
             lambda: member_cross_entropy(
                 batch_ensemble(linear(), members=2, generator=seeded()),
                 Split(normal(2, 5), torch.tensor([0, 3])),
