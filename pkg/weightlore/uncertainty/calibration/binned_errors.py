@@ -141,7 +141,7 @@ def debiased_ce(p: Members, y: Tensor, *, bins: int = 15, binning: Binning = "wi
     Raises:
         ParameterError: as ``expected_calibration_error``.
 
-    Source: [kumar2019verified], section 4, debiased estimator
+    Source: [kumar2019verified], debiased estimator
     """
     found = _bins(p, y, bins, binning, target)
     enough = found.counts >= 2

@@ -121,7 +121,7 @@ def distance(gaps: Tensor, weights: Tensor, norm: float = 1.0) -> Tensor:
     Raises:
         ParameterError: if norm is not a number of at least 1.
 
-    Source: [kumar2019verified], section 2, for any p
+    Source: [kumar2019verified], the calibration error of order p
     """
     if isinstance(norm, bool) or not isinstance(norm, int | float) or not norm >= 1:
         raise ParameterError(f"norm is the order of a norm and must be a number >= 1 or inf, got {norm!r}")

@@ -108,7 +108,7 @@ def calibration_test(
         >>> calibration_test(p, y, generator=g, resamples=99, target="binary").p_value
         0.01
 
-    Source: [vaicenavicius2019evaluating], section 5, consistency resampling
+    Source: [vaicenavicius2019evaluating], consistency resampling
     """
     of = judged(p, y, target=target)
     parts = partition(of.confidence, bins, binning)

@@ -35,7 +35,7 @@ def ks_calibration_error(p: Members, y: Tensor, *, target: Target = "top") -> Te
         >>> ks_calibration_error(torch.tensor([0.2, 0.9, 0.9]), torch.tensor([0, 1, 0]), target="binary")
         tensor(0.3333)
 
-    Source: [gupta2021splines], section 3; equal confidences are taken together
+    Source: [gupta2021splines], KS error; equal confidences are taken together
     """
     of = judged(p, y, target=target)
     ordered, order = of.confidence.sort()

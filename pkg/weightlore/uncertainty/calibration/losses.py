@@ -116,7 +116,7 @@ def confidence_penalty(logits: Tensor, y: Tensor, *, beta: float) -> Tensor:
     Raises:
         ParameterError: if these are no logits and class numbers, or beta is negative.
 
-    Source: [pereyra2017penalizing], section 3.1
+    Source: [pereyra2017penalizing], the penalty on low entropy
     """
     _require("beta", beta, math.inf)
     log_p = log_probs_of(logits, y)

@@ -98,7 +98,7 @@ def soft_ece_loss(logits: Tensor, y: Tensor, *, bins: int = 15, temperature: flo
     Raises:
         ParameterError: if these are no logits and class numbers, or an option is out of range.
 
-    Source: [karandikar2021soft], section 4, soft-binned ECE
+    Source: [karandikar2021soft], soft-binned ECE
     """
     require_counts(bins=bins)
     for name, value, least in (("temperature", temperature, math.ulp(0.0)), ("norm", norm, 1.0)):

@@ -57,7 +57,7 @@ def augmix_batch(
     Raises:
         ParameterError: if x is not floating and finite, an operation changes the shape, or an option is out of range.
 
-    Source: [hendrycks2020augmix], section 3; operations of ours
+    Source: [hendrycks2020augmix], mixture of chains; the operations are ours
     """
     require_counts(chains=chains, depth=depth)
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2 or x.numel() == 0:

@@ -30,7 +30,7 @@ class QuantileCurve:
         levels: q, shape (Q,), float64.
         observed: share of observations with y <= F^-1(q), shape (Q,), float64.
 
-    Source: [kuleshov2018regression], section 3.5
+    Source: [kuleshov2018regression], calibration diagnostics
     """
 
     levels: Tensor
@@ -63,7 +63,7 @@ def cdf_values(forecast: Forecast, y: Tensor) -> Tensor:
     Raises:
         ParameterError: if y is empty or not finite, shapes do not fit, or F has values outside of [0, 1].
 
-    Source: [kuleshov2018regression], section 3
+    Source: [kuleshov2018regression], quantile calibration
     """
     if not callable(forecast):
         return pit_values(forecast, y).detach().double().flatten()
@@ -97,7 +97,7 @@ def quantile_calibration_curve(forecast: Forecast, y: Tensor, *, levels: Tensor 
     Raises:
         ParameterError: as ``cdf_values``, or if levels are not numbers in [0, 1].
 
-    Source: [kuleshov2018regression], section 3.5
+    Source: [kuleshov2018regression], calibration diagnostics
     """
     u = cdf_values(forecast, y)
     q = torch.arange(1, 100, dtype=torch.float64, device=u.device) / 100 if levels is None else levels.to(u)
@@ -124,7 +124,7 @@ def miscalibration_area(forecast: Forecast, y: Tensor) -> Tensor:
     Raises:
         ParameterError: as ``cdf_values``.
 
-    Source: [kuleshov2018regression], section 3.5, for the distance; the exact area is ours
+    Source: [kuleshov2018regression], for the diagram; the exact area is ours
     """
     u = cdf_values(forecast, y).sort().values
     ends = torch.cat([u.new_zeros(1), u, u.new_ones(1)])

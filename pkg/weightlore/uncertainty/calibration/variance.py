@@ -35,7 +35,7 @@ def ence(forecast: Normal, y: Tensor, *, bins: int = 15) -> Tensor:
     Raises:
         ParameterError: if shapes do not fit, an entry is not finite, or an s is 0: no error is a multiple of it.
 
-    Source: [levi2022regression], Eq. (8)
+    Source: [levi2022regression], ENCE
     """
     std, squared = _errors(forecast, y)
     if not bool((std > 0).all()):
