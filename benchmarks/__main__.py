@@ -15,6 +15,7 @@ from benchmarks import (
     ensemble_together,
     integrated_gradients,
     race,
+    rankings,
     resistant_step,
     sensitivity_study,
     spiking_inference,
@@ -48,6 +49,7 @@ WORKLOADS = {
     "integrated_gradients": integrated_gradients.races,
     "ensemble_together": ensemble_together.races,
     "sensitivity_study": sensitivity_study.races,
+    "rankings": rankings.races,
     "calibration_errors": calibration_errors.races,
     "temperature": temperature.races,
 }

@@ -56,8 +56,9 @@ def test_oracle_areas_are_those_of_scikit_learn_with_ties(seed, values):
     assert torch.allclose(auroc(scores, positive), by_pairs(scores, positive), atol=1e-12)
 
 
-def test_oracle_curve_is_that_of_scikit_learn():
-    scores, positive = cases()
+@pytest.mark.parametrize("values", [7, 10**6])
+def test_oracle_curve_is_that_of_scikit_learn(values):
+    scores, positive = cases(values=values)
     curve = detection_curve(scores, positive)
     false, true, threshold = metrics.roc_curve(positive, scores, drop_intermediate=False)
     for mine, theirs in (

@@ -115,7 +115,7 @@ def weighted_quantile(scores: Tensor, weights: Tensor, new: Tensor, *, level: fl
     require_calibration(scores, least=1)
     require_level(level)
     for name, given, shape in (("weights", weights, scores.shape), ("new", new, new.shape[:1])):
-        if given.shape != shape or not given.is_floating_point():
+        if given.shape != shape or given.ndim != 1 or not given.is_floating_point():
             raise ParameterError(
                 f"{name} must be floating, one for each input, got {tuple(given.shape)}, {given.dtype}"
             )
