@@ -226,6 +226,26 @@ def test_oracle_runners_give_what_members_give():
         torch.testing.assert_close(make(Stack(members), DIGITS.x)(xs), wanted)
 
 
+@pytest.mark.parametrize("size", [1e-9, 1e9])
+def test_property_how_large_outputs_are_does_not_matter(size):
+    members = [plain(seeded(s)).float() for s in range(2)]
+    with torch.no_grad():
+        for member in members:
+            member.readout.weight *= size
+    xs = DIGITS.x.float().expand(2, -1, -1)
+    for make in (batched_runner, vmap_runner):
+        assert make(Stack(members), DIGITS.x.float())(xs).shape == (2, 90, 10)
+
+
+def test_property_a_runner_that_is_off_by_a_millionth_is_refused():
+    members = [plain(seeded(s)) for s in range(2)]
+    stack = Stack(members)
+    with torch.no_grad():
+        stack.parameters["readout.weight"][1] *= 1 + 1e-6
+    with pytest.raises(Apart, match="do not give what they give alone"):
+        batched_runner(stack, DIGITS.x)
+
+
 def by_shape(parameters):
     parameters = list(parameters)
     groups = [
