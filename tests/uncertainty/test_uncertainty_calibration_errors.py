@@ -287,6 +287,7 @@ def test_limit_a_warning_where_bins_hold_few_and_none_where_they_hold_enough():
         (lambda p, y: expected_calibration_error(p[:, 0], y), 'say target="binary"'),
         (lambda p, y: expected_calibration_error(p[:, 0] + 1, y, target="binary"), "sigmoid"),
         (lambda p, y: expected_calibration_error(p[:, 0], y, target="binary"), "from 0 to 1"),
+        (lambda p, y: expected_calibration_error(y.clamp(max=1), y, target="binary"), "floating and between 0 and 1"),
         (lambda p, y: ece_noise_floor(p[:, 0]), 'say target="binary"'),
         (lambda p, y: mass_ends(p[:, 0], 0), "whole number of at least 1"),
         (lambda p, y: partition(p[:, 0], 2, "even"), "'width', 'mass'"),
