@@ -1,5 +1,11 @@
 """The exercises of the chapter on uncertainty; references are computed by ``weightlore.uncertainty``."""
 
+from weightlore.teaching.exercises.uncertain.calibration import BINNED_ERROR as BINNED_ERROR
+from weightlore.teaching.exercises.uncertain.calibration import CONSTANT_PARTS as CONSTANT_PARTS
+from weightlore.teaching.exercises.uncertain.calibration import NOISE_FLOOR as NOISE_FLOOR
+from weightlore.teaching.exercises.uncertain.calibration import STRETCH as STRETCH
+from weightlore.teaching.exercises.uncertain.calibration import TEMPERATURE_SLOPE as TEMPERATURE_SLOPE
+from weightlore.teaching.exercises.uncertain.calibration import TWO_EXPERTS as TWO_EXPERTS
 from weightlore.teaching.exercises.uncertain.judging import INTERVAL_FINE as INTERVAL_FINE
 from weightlore.teaching.exercises.uncertain.judging import MOST_ANSWERS as MOST_ANSWERS
 from weightlore.teaching.exercises.uncertain.measures import SAME_TOTAL as SAME_TOTAL
