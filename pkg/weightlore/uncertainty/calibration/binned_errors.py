@@ -11,10 +11,9 @@ ECE of 0.02 says nothing without its noise floor [brocker2007reliability] [kumar
 
 import math
 
-import torch
 from torch import Tensor
 
-from weightlore.uncertainty.calibration.binning import Binning, Bins, binned, few_examples, partition
+from weightlore.uncertainty.calibration.binning import Binning, Bins, binned, few_examples, partition, sums
 from weightlore.uncertainty.calibration.forecasts import Target, confidence_of, dtype_of, judged
 from weightlore.uncertainty.measures.members import Members
 
@@ -114,7 +113,7 @@ def ece_noise_floor(p: Members, *, bins: int = 15, binning: Binning = "width", t
     """
     confidence = confidence_of(p, target)
     parts = partition(confidence, bins, binning)
-    said = torch.bincount(parts.number, confidence.double(), len(parts.counts))
+    said = sums(parts.number, confidence, len(parts.counts))
     mean = (said / parts.counts).nan_to_num(nan=0.0).clamp(0, 1)  # an empty bin contributes nothing
     chance = (2 * mean * (1 - mean) / (math.pi * parts.counts.clamp(min=1))).sqrt()
     return (parts.weights * chance).sum().to(dtype_of(p))

@@ -7,6 +7,7 @@
     mass_ends      where the bins of equal mass end in the sorted values
     partition      which bin each confidence is in
     binned         -> Bins: counts, mean confidence and frequency of each bin
+    sums           of any values in each bin
     distance       a norm of the gaps between the two
     few_examples   warns where a bin holds fewer than 20 on average
 
@@ -37,6 +38,7 @@ __all__ = [
     "few_examples",
     "mass_ends",
     "partition",
+    "sums",
 ]
 
 Binning = Literal["width", "mass"]
@@ -248,8 +250,24 @@ def binned(of: Judged, bins: int = 15, binning: Binning = "width") -> Bins:
     """
     parts = partition(of.confidence, bins, binning)
     size = len(parts.counts)
-    said, came = (torch.bincount(parts.number, kind.double(), size) for kind in (of.confidence, of.hit))
+    said, came = (sums(parts.number, kind, size) for kind in (of.confidence, of.hit))
     return Bins(parts.edges, parts.counts, parts.weights, said / parts.counts, came / parts.counts)
+
+
+def sums(number: Tensor, values: Tensor, size: int) -> Tensor:
+    """Return the sum of the values in each bin.
+
+    Args:
+        number: of the bin of each value, shape (N,), int64.
+        values: shape (N,); truth values count as 0 and 1.
+        size: how many bins there are.
+
+    Returns:
+        Shape (size,), float64.
+
+    Source: ours
+    """
+    return torch.zeros(size, dtype=torch.float64, device=values.device).scatter_add_(0, number, values.double())
 
 
 def few_examples(size: int, bins: int, *, stacklevel: int = 3) -> None:

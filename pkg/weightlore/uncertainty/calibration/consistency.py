@@ -16,7 +16,15 @@ import torch
 from torch import Tensor
 
 from weightlore.networks.layered import require_counts
-from weightlore.uncertainty.calibration.binning import Binning, Partition, binned, distance, few_examples, partition
+from weightlore.uncertainty.calibration.binning import (
+    Binning,
+    Partition,
+    binned,
+    distance,
+    few_examples,
+    partition,
+    sums,
+)
 from weightlore.uncertainty.calibration.forecasts import Target, judged
 from weightlore.uncertainty.measures.members import Members
 
@@ -65,7 +73,7 @@ def null_hits(confidence: Tensor, parts: Partition, *, generator: torch.Generato
     number, counts = parts.number.to(generator.device), []
     for _ in range(resamples):
         draws = torch.rand(len(confidence), generator=generator, dtype=torch.float64, device=generator.device)
-        counts.append(torch.bincount(number, (draws < confidence).double(), size))
+        counts.append(sums(number, draws < confidence, size))
     return torch.stack(counts).to(parts.number.device)
 
 

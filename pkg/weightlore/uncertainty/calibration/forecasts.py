@@ -16,6 +16,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from weightlore.errors import ParameterError, require_option
 from weightlore.uncertainty.measures.members import TOLERANCE, Members, members_of, require_observed, require_probs
@@ -23,6 +24,7 @@ from weightlore.uncertainty.measures.members import TOLERANCE, Members, members_
 __all__ = ["Judged", "Target", "confidence_of", "dtype_of", "forecast_of", "judged", "two_classes"]
 
 Target = Literal["top", "binary"]
+SHORT = 32  # classes
 TIED = 0.51  # more than two classes can have each, even if a 16-bit row sums to 1.01
 
 
@@ -85,7 +87,7 @@ def confidence_of(p: Members, target: Target = "top") -> Tensor:
     require_option("target", target, Target)
     if target == "top":
         _require_classes(p)
-        return forecast_of(p).amax(1)
+        return _largest(forecast_of(p))
     probs = forecast_of(two_classes(p))
     if probs.shape[1] != 2:
         raise ParameterError(
@@ -126,7 +128,7 @@ def judged(p: Members, y: Tensor, *, target: Target = "top") -> Judged:
     _require_classes(p)
     probs = forecast_of(p)
     require_observed(y, (len(probs),), probs.shape[1])
-    confidence = probs.amax(1)
+    confidence = _largest(probs)
     hit = probs.gather(1, y[:, None])[:, 0] == confidence  # a third of the time of argmax, but for equals:
     tied = (hit & (confidence <= TIED)).nonzero()[:, 0]  # only there can another class have as much
     rows = probs[tied]
@@ -187,3 +189,9 @@ def _sound(probs: Tensor) -> bool:
     low, high = (probs @ probs.new_ones(probs.shape[1])).aminmax()  # of the sums; faster than a sum over few classes
     off = TOLERANCE.get(probs.dtype, 1e-2)
     return bool(probs.min() >= 0) and 1 - off <= float(low) <= float(high) <= 1 + off
+
+
+def _largest(probs: Tensor) -> Tensor:
+    """Return the largest entry of each row, (N,); pooling scans short rows in two thirds of the time of a maximum."""
+    classes = probs.shape[1]
+    return functional.max_pool1d(probs.reshape(1, -1), classes)[0] if classes < SHORT else probs.amax(1)
