@@ -9,8 +9,8 @@ Labels for validation choose temperatures, policies and calibration maps, and no
     said(study, seed, method)   a function from images to the logits of the members, (S, N, C)
     pooled(z)                   the logits of their mean probability
 
-Settings were tried on validation images of seed 100, which no row uses: the learning rates, how long the over-confident
-network trains, how far views move an image, and what a student sees.
+Settings were chosen on validation images of seed 100, which no row uses: the rate at which SWAG wanders among five, how
+far views move an image among two, what a student sees among six. The rest was tried once and left as it was.
 """
 
 from collections.abc import Callable, Sequence
