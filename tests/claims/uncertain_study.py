@@ -1,7 +1,8 @@
 """The studies behind the ledger of uncertainty: which networks were trained, and what they were asked about.
 
 All networks of a seed see the same images; an ensemble is the same network trained again from other initial weights.
-Labels for validation choose temperatures, policies and calibration maps, and nothing else; test images choose nothing.
+Validation images choose temperatures, policies and calibration maps; test images choose nothing but, in one half, the
+thresholds of conformal sets for the other.
 
     STUDIES                     digits, clothes
     splits(study)               training, validation and test images, flat
@@ -9,7 +10,7 @@ Labels for validation choose temperatures, policies and calibration maps, and no
     said(study, seed, method)   a function from images to the logits of the members, (S, N, C)
     pooled(z)                   the logits of their mean probability
 
-Settings were chosen on validation images of seed 100, which no row uses: the rate at which SWAG wanders among five, how
+Settings were chosen on validation images of seed 100, which no row uses: the rate at which SWAG wanders among four, how
 far views move an image among two, what a student sees among six. The rest was tried once and left as it was.
 """
 
