@@ -6,6 +6,10 @@ from weightlore.teaching.exercises.uncertain.calibration import NOISE_FLOOR as N
 from weightlore.teaching.exercises.uncertain.calibration import STRETCH as STRETCH
 from weightlore.teaching.exercises.uncertain.calibration import TEMPERATURE_SLOPE as TEMPERATURE_SLOPE
 from weightlore.teaching.exercises.uncertain.calibration import TWO_EXPERTS as TWO_EXPERTS
+from weightlore.teaching.exercises.uncertain.conformal import ADDED_UP as ADDED_UP
+from weightlore.teaching.exercises.uncertain.conformal import HOW_MANY as HOW_MANY
+from weightlore.teaching.exercises.uncertain.conformal import MOVE_ENDS as MOVE_ENDS
+from weightlore.teaching.exercises.uncertain.conformal import THRESHOLD as THRESHOLD
 from weightlore.teaching.exercises.uncertain.judging import INTERVAL_FINE as INTERVAL_FINE
 from weightlore.teaching.exercises.uncertain.judging import MOST_ANSWERS as MOST_ANSWERS
 from weightlore.teaching.exercises.uncertain.measures import SAME_TOTAL as SAME_TOTAL
