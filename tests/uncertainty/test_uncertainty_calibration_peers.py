@@ -115,3 +115,18 @@ def test_limit_netcals_ace_and_ence_are_other_quantities():
     assert abs(adaptive_calibration_error(P, Y).item() - NETCAL["ace"]) > 0.05
     # its ENCE takes bins of equal width of the standard deviation, not of equal mass
     assert abs(ence((MEAN, STD), OBSERVED, bins=10).item() - NETCAL["ence"]) > 0.001
+
+
+@quiet
+def test_limit_netcal_takes_two_different_labels_for_a_binary_problem():
+    pytest.importorskip("netcal")
+    from netcal.metrics import ECE
+
+    y = torch.arange(600) % 2
+    two = P[:, :2] / P[:, :2].sum(1, keepdim=True)
+    found = float(ECE(15).measure(two.numpy(), y.numpy()))
+    assert found == pytest.approx(expected_calibration_error(two, y, target="binary").item(), abs=1e-12)
+    assert abs(found - expected_calibration_error(two, y).item()) > 1e-4
+    with pytest.raises(RuntimeError, match="more than 2 confidence dims"):
+        ECE(15).measure(P.numpy(), y.numpy())
+    assert 0 < expected_calibration_error(P, y) < 1

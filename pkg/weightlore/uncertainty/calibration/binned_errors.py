@@ -7,6 +7,11 @@
 
 The error of a finite sample is positive even if calibration is perfect, and it grows with the number of bins. So an
 ECE of 0.02 says nothing without its noise floor [brocker2007reliability] [kumar2019verified].
+
+Other libraries, and where their numbers differ for a reason. torchmetrics 1.9 puts a confidence of exactly 1 into a bin
+of its own. netcal 1.4 takes labels of at most two different values for a binary problem, and then refuses more than two
+classes; its ``ACE`` is the mean gap of the top label over the bins of equal width that are not empty, and not that of
+[nixon2019measuring]. The adaptive error of torch-uncertainty is the ECE with ``binning="mass"``.
 """
 
 import math
