@@ -58,6 +58,12 @@ def test_limit_ties_go_to_the_smaller_class_and_members_are_averaged():
     assert aps_scores(members.float()).dtype == torch.float32
 
 
+def test_limit_sums_do_not_pass_one_by_rounding():
+    probs, _ = drawn(2000, classes=9)
+    assert float(probs.sort(1, descending=True).values.cumsum(1).max()) > 1
+    assert float(aps_scores(probs).max()) == 1
+
+
 def test_property_raps_without_a_penalty_is_aps():
     probs, y = drawn(200)
     same = raps_scores(probs, penalty=0.0, free=3, generator=seeded(1))
@@ -65,6 +71,9 @@ def test_property_raps_without_a_penalty_is_aps():
     aps = ConformalClassifier("aps", level=0.8).fit(probs, y)
     raps = ConformalClassifier("raps", level=0.8, penalty=0.0, free=0).fit(probs, y)
     assert torch.equal(aps.predict(probs).sets, raps.predict(probs).sets)
+    strict = ConformalClassifier("raps", level=0.8, penalty=0.5, free=2)
+    assert torch.equal(strict.scores(probs), raps_scores(probs, penalty=0.5, free=2))
+    assert int(strict.fit(probs, y).predict(probs).sizes.max()) < int(aps.predict(probs).sizes.max())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -146,11 +155,11 @@ def test_limit_too_few_examples_fill_the_sets():
 def test_limit_empty_sets_and_how_to_have_none():
     sure = torch.tensor([[0.9, 0.1]]).double().expand(20, 2)
     y = torch.zeros(20, dtype=torch.int64)
-    unsure = torch.tensor([[0.6, 0.4]]).double()
+    unsure = torch.tensor([[0.6, 0.4], [0.3, 0.7], [0.8, 0.2]]).double()
     fitted = ConformalClassifier("lac", level=0.8).fit(sure, y)
-    assert fitted.predict(unsure).sizes.tolist() == [0], "stranger than anything seen"
+    assert fitted.predict(unsure).sizes.tolist() == [0, 0, 0], "stranger than anything seen"
     fitted = ConformalClassifier("lac", level=0.8, nonempty=True).fit(sure, y)
-    assert fitted.predict(unsure).sets.tolist() == [[True, False]]
+    assert fitted.predict(unsure).sets.tolist() == [[True, False], [False, True], [True, False]]
 
 
 def test_property_groups_have_thresholds_of_their_own():

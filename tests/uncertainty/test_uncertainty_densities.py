@@ -202,6 +202,8 @@ def test_error_what_are_no_samples():
     for score in (crps_samples, lambda x, y: pit_samples(x, y, generator=seeded())):
         with pytest.raises(ParameterError, match="samples first"):
             score(MEAN, Y)
+        with pytest.raises(ParameterError, match="floating"):
+            score(torch.zeros(3, 8, dtype=torch.int64), Y)
         with pytest.raises(ParameterError, match="shape of the predictions"):
             score(normal(3, 7), Y)
         with pytest.raises(ParameterError, match="finite"):
