@@ -19,8 +19,9 @@ from weightlore.uncertainty.calibration import (
     reliability_curve,
     synthetic_calibrated,
 )
-from weightlore.uncertainty.calibration.binning import bin_numbers, binned, distance, mass_ends, partition
+from weightlore.uncertainty.calibration.binning import bin_numbers, mass_ends, partition
 from weightlore.uncertainty.calibration.forecasts import Judged, confidence_of, forecast_of, judged, two_classes
+from weightlore.uncertainty.calibration.gaps import binned, distance
 from weightlore.uncertainty.predictions import CategoricalPrediction
 from weightlore.uncertainty.warned import UncertaintyWarning
 

@@ -10,7 +10,6 @@ from weightlore.uncertainty.calibration.binned_errors import debiased_ce as debi
 from weightlore.uncertainty.calibration.binned_errors import ece_noise_floor as ece_noise_floor
 from weightlore.uncertainty.calibration.binned_errors import expected_calibration_error as expected_calibration_error
 from weightlore.uncertainty.calibration.binned_errors import maximum_calibration_error as maximum_calibration_error
-from weightlore.uncertainty.calibration.binning import Bins as Bins
 from weightlore.uncertainty.calibration.binwise import BinwiseTemperature as BinwiseTemperature
 from weightlore.uncertainty.calibration.binwise import ScalingBinning as ScalingBinning
 from weightlore.uncertainty.calibration.brier import BrierParts as BrierParts
@@ -31,6 +30,7 @@ from weightlore.uncertainty.calibration.ensemble_temperature import (
     EnsembleTemperatureScaling as EnsembleTemperatureScaling,
 )
 from weightlore.uncertainty.calibration.ensemble_temperature import simplex_weights as simplex_weights
+from weightlore.uncertainty.calibration.gaps import Bins as Bins
 from weightlore.uncertainty.calibration.gaussian_process import GPCalibration as GPCalibration
 from weightlore.uncertainty.calibration.histogram import HistogramBinning as HistogramBinning
 from weightlore.uncertainty.calibration.isotonic import IsotonicCalibration as IsotonicCalibration

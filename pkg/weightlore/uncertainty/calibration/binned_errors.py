@@ -18,8 +18,9 @@ import math
 
 from torch import Tensor
 
-from weightlore.uncertainty.calibration.binning import Binning, Bins, binned, few_examples, partition, sums
+from weightlore.uncertainty.calibration.binning import Binning, few_examples, partition
 from weightlore.uncertainty.calibration.forecasts import Target, confidence_of, dtype_of, judged
+from weightlore.uncertainty.calibration.gaps import Bins, binned, sums
 from weightlore.uncertainty.measures.members import Members
 
 __all__ = ["debiased_ce", "ece_noise_floor", "expected_calibration_error", "maximum_calibration_error"]

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from weightlore.errors import ParameterError
-from weightlore.uncertainty.calibration.binning import Binning, binned, few_examples
+from weightlore.uncertainty.calibration.binning import Binning, few_examples
 from weightlore.uncertainty.calibration.forecasts import Judged, dtype_of, forecast_of
+from weightlore.uncertainty.calibration.gaps import binned
 from weightlore.uncertainty.measures.members import Members, require_observed
 
 __all__ = [

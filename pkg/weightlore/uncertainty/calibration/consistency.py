@@ -16,16 +16,9 @@ import torch
 from torch import Tensor
 
 from weightlore.networks.layered import require_counts
-from weightlore.uncertainty.calibration.binning import (
-    Binning,
-    Partition,
-    binned,
-    distance,
-    few_examples,
-    partition,
-    sums,
-)
+from weightlore.uncertainty.calibration.binning import Binning, Partition, few_examples, partition
 from weightlore.uncertainty.calibration.forecasts import Target, judged
+from weightlore.uncertainty.calibration.gaps import binned, distance, sums
 from weightlore.uncertainty.measures.members import Members
 
 __all__ = ["CalibrationTest", "calibration_test", "null_hits"]

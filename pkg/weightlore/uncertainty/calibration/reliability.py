@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from weightlore.uncertainty.calibration.binned_errors import ece_noise_floor
-from weightlore.uncertainty.calibration.binning import Binning, binned, few_examples, partition
+from weightlore.uncertainty.calibration.binning import Binning, few_examples, partition
 from weightlore.uncertainty.calibration.consistency import null_hits
 from weightlore.uncertainty.calibration.forecasts import Target, judged
+from weightlore.uncertainty.calibration.gaps import binned
 from weightlore.uncertainty.measures.members import Members
 
 __all__ = ["ReliabilityCurve", "reliability_curve"]
