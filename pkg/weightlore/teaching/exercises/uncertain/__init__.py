@@ -10,6 +10,10 @@ from weightlore.teaching.exercises.uncertain.conformal import ADDED_UP as ADDED_
 from weightlore.teaching.exercises.uncertain.conformal import HOW_MANY as HOW_MANY
 from weightlore.teaching.exercises.uncertain.conformal import MOVE_ENDS as MOVE_ENDS
 from weightlore.teaching.exercises.uncertain.conformal import THRESHOLD as THRESHOLD
+from weightlore.teaching.exercises.uncertain.ensembles import ADD_ONE as ADD_ONE
+from weightlore.teaching.exercises.uncertain.ensembles import MEAN_GAIN as MEAN_GAIN
+from weightlore.teaching.exercises.uncertain.ensembles import OWN_NUMBERS as OWN_NUMBERS
+from weightlore.teaching.exercises.uncertain.ensembles import RESTARTS as RESTARTS
 from weightlore.teaching.exercises.uncertain.judging import INTERVAL_FINE as INTERVAL_FINE
 from weightlore.teaching.exercises.uncertain.judging import MOST_ANSWERS as MOST_ANSWERS
 from weightlore.teaching.exercises.uncertain.measures import SAME_TOTAL as SAME_TOTAL
