@@ -215,6 +215,10 @@ def test_limit_cross_conformal_with_too_few_examples_and_low_levels():
     fitted = CrossConformalRegressor(Mean, level=0.9).fit(data, generator=seeded())
     with pytest.warns(UncertaintyWarning, match="9 are needed"):
         assert fitted.predict(torch.zeros(2, 1)).upper.tolist() == [math.inf] * 2
+    two = CrossConformalRegressor(Mean, level=0.5).fit(Split(data.x[:2], data.y[:2]), generator=seeded())
+    assert sorted(float(r) for r in two.residuals) == pytest.approx([float((data.y[0] - data.y[1]).abs())] * 2)
+    with pytest.raises(ParameterError, match="cannot be cut"):
+        CrossConformalRegressor(Mean, level=0.5).fit(Split(data.x[:1], data.y[:1]), generator=seeded())
     low = CrossConformalRegressor(Mean, level=0.1).fit(data, generator=seeded()).predict(torch.zeros(2, 1))
     assert bool((low.lower <= low.upper).all())
 

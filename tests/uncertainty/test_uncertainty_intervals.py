@@ -140,6 +140,9 @@ def test_oracle_coverage_width_criterion_in_both_variants():
     assert float(coverage_width_criterion(asked, Y, train, eta=10.0)) == pytest.approx(right)
     assert float(coverage_width_criterion(asked, Y, train, eta=10.0, penalty="always")) == pytest.approx(right)
     assert float(coverage_width_criterion(asked, Y, train, eta=10.0, level=0.2)) == pytest.approx(width)
+    half = IntervalPrediction(LOWER[:2], UPPER[:2], 0.5)
+    kept = coverage_width_criterion(half, Y[:2], train, eta=10.0)
+    assert float(kept) == pytest.approx(1.5 / 14), "the promise is just kept, and nothing is fined"
     always = coverage_width_criterion(asked, Y, train, eta=10.0, level=0.2, penalty="always")
     assert float(always) == pytest.approx(width * (1 + math.exp(-10 * (covered - 0.2))))
 
@@ -199,8 +202,9 @@ def test_error_levels_and_ranges():
         nmpiw(both, torch.ones(0))
     with pytest.raises(ParameterError, match="one of 'below', 'always'"):
         coverage_width_criterion(both, Y, Y, eta=1.0, level=0.9, penalty="sometimes")
-    with pytest.raises(ParameterError, match="eta"):
-        coverage_width_criterion(both, Y, Y, eta=-1.0, level=0.9)
+    for eta in (-1.0, 0.0, math.inf):
+        with pytest.raises(ParameterError, match="eta"):
+            coverage_width_criterion(both, Y, Y, eta=eta, level=0.9)
     with pytest.raises(ParameterError, match="softness"):
         quality_driven_loss(LOWER, UPPER, Y, level=0.9, softness=0.0)
     with pytest.raises(ParameterError, match="finite"):
