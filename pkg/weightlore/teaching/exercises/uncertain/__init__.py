@@ -1,5 +1,9 @@
 """The exercises of the chapter on uncertainty; references are computed by ``weightlore.uncertainty``."""
 
+from weightlore.teaching.exercises.uncertain.augmentation import COST_OF_VIEWS as COST_OF_VIEWS
+from weightlore.teaching.exercises.uncertain.augmentation import NEXT_VIEW as NEXT_VIEW
+from weightlore.teaching.exercises.uncertain.augmentation import SAME_CLASS as SAME_CLASS
+from weightlore.teaching.exercises.uncertain.augmentation import TURN_BACK as TURN_BACK
 from weightlore.teaching.exercises.uncertain.calibration import BINNED_ERROR as BINNED_ERROR
 from weightlore.teaching.exercises.uncertain.calibration import CONSTANT_PARTS as CONSTANT_PARTS
 from weightlore.teaching.exercises.uncertain.calibration import NOISE_FLOOR as NOISE_FLOOR
@@ -19,3 +23,7 @@ from weightlore.teaching.exercises.uncertain.judging import MOST_ANSWERS as MOST
 from weightlore.teaching.exercises.uncertain.measures import SAME_TOTAL as SAME_TOTAL
 from weightlore.teaching.exercises.uncertain.measures import TWO_ONE_ONE as TWO_ONE_ONE
 from weightlore.teaching.exercises.uncertain.measures import VOTES as VOTES
+from weightlore.teaching.exercises.uncertain.sources import FLIP_FLOOR as FLIP_FLOOR
+from weightlore.teaching.exercises.uncertain.sources import HOW_MANY_MORE as HOW_MANY_MORE
+from weightlore.teaching.exercises.uncertain.sources import KNOWN_LINE as KNOWN_LINE
+from weightlore.teaching.exercises.uncertain.sources import TWO_PARTS as TWO_PARTS
