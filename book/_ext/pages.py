@@ -8,6 +8,7 @@ from typing import Any
 
 import api
 import records
+import survey
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
@@ -21,6 +22,8 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "verdicts": records.verdicts,
     "notebooks": records.notebooks,
     "benchmarks": records.benchmarks,
+    "covered": survey.covered,
+    "coverage": survey.coverage,
 }
 MENDED = {
     '<summary><span class="toctree-toggle"': '<summary aria-label="Pages below this one"><span class="toctree-toggle"',

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import links
 import pytest
+import survey
 from contents import ROOT, chapter_pages, toc_pages
 
 pytestmark = pytest.mark.book
@@ -101,6 +102,15 @@ def test_property_status_page_lists_every_notebook(html):
     text = words(html / "book" / "status.html")
     for page in chapter_pages():
         assert Path(page).stem in text
+
+
+def test_property_coverage_page_has_every_entry_and_leads_to_what_is_done(html):
+    page = html / "book" / "coverage.html"
+    text, addresses = words(page), set(links.read(page).links)
+    for row in survey.rows():
+        assert f" {row['id']} " in text
+        places = [survey.place(name) for name in row["names"].split() if row["state"] == "done"]
+        assert not [place for place in places if not any(address.endswith(f"#{place}") for address in addresses)]
 
 
 def test_property_glossary_has_forty_terms_that_can_be_linked(html):
