@@ -25,9 +25,6 @@ class BetaCalibration(OneVsRest):
 
         q = sigmoid( a log p - b log(1 - p) + c )
 
-    Attributes:
-        weights: a, b and c, shape (C, 3), or (1, 3) for two classes.
-
     Raises:
         ParameterError: if a class, or the rest, has no example.
 
@@ -41,7 +38,7 @@ class BetaCalibration(OneVsRest):
 
     @property
     def weights(self) -> Tensor:
-        """The three numbers of each map, shape (C, 3), float64."""
+        """The numbers a, b and c of each map, shape (C, 3), or (1, 3) for two classes, float64."""
         return torch.stack([f.weights for f in self.maps if isinstance(f, _Curve)])
 
     def scores(self, logits: Tensor) -> Tensor:

@@ -28,9 +28,6 @@ class PlattScaling(OneVsRest):
         smoothed: whether targets are pulled a little away from 0 and 1, as for one more example of either kind. Then
             a minimum exists also where the two kinds can be separated.
 
-    Attributes:
-        weights: a and b, shape (C, 2), or (1, 2) for two classes.
-
     Example:
         >>> z = torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.0, -1.0], [0.0, -1.0]])
         >>> PlattScaling().fit(z, torch.tensor([1, 0, 0, 1])).predict_proba(z[:1])
@@ -45,7 +42,7 @@ class PlattScaling(OneVsRest):
 
     @property
     def weights(self) -> Tensor:
-        """Slope and shift of each map, shape (C, 2), float64."""
+        """Slope a and shift b of each map, shape (C, 2), or (1, 2) for two classes, float64."""
         return torch.stack([f.weights for f in self.maps if isinstance(f, _Curve)])
 
     def scores(self, logits: Tensor) -> Tensor:
