@@ -1,0 +1,60 @@
+"""Every entry of the survey has its object, its test, its page and, where it is a core one, its notebook."""
+
+from collections import Counter
+
+import pytest
+from tests.uncertainty import coverage
+
+ROWS = coverage.rows()
+HERE = [row for row in ROWS if row["id"] not in coverage.LATER]
+
+
+def test_property_the_table_is_whole():
+    assert Counter(row["id"][0] for row in ROWS) == coverage.COUNTS
+    assert len({row["id"] for row in ROWS}) == sum(coverage.COUNTS.values())
+    assert Counter(row["origin"] for row in ROWS) == {"survey": 162, "ours": 21}
+    assert {row["tier"] for row in ROWS} == {"core", "ref"}
+    assert all(row["entry"] for row in ROWS)
+
+
+def test_property_only_entries_of_the_second_half_are_open():
+    assert {row["id"] for row in ROWS if row["state"] != "done"} <= coverage.LATER
+
+
+@pytest.mark.parametrize("row", HERE, ids=lambda row: row["id"])
+def test_property_an_entry_has_its_object(row):
+    assert coverage.objects(row) == []
+
+
+@pytest.mark.parametrize("row", HERE, ids=lambda row: row["id"])
+def test_property_an_entry_has_its_test(row):
+    assert coverage.tested(row) == []
+
+
+@pytest.mark.parametrize("row", HERE, ids=lambda row: row["id"])
+def test_property_an_entry_has_its_page(row):
+    assert coverage.documented(row) == []
+
+
+@pytest.mark.parametrize("row", HERE, ids=lambda row: row["id"])
+def test_property_a_core_entry_has_its_notebook(row):
+    assert coverage.shown(row) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        ({"names": "uncertainty.measures.nothing"}, coverage.objects),
+        ({"names": ""}, coverage.objects),
+        ({"names": "errors"}, coverage.objects),
+        ({"test": ""}, coverage.tested),
+        ({"test": "uncertainty/coverage.py"}, coverage.tested),
+        ({"test": "test_cli.py"}, coverage.tested),
+        ({"names": "networks.layered.ABC"}, coverage.documented),
+        ({"notebook": ""}, coverage.shown),
+        ({"notebook": "0_healthy/healthy.ipynb"}, coverage.shown),
+    ],
+)
+def test_property_a_gap_is_found(change, check):
+    row = next(row for row in ROWS if row["id"] == "M4")
+    assert check(row | change)
