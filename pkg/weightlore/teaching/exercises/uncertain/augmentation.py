@@ -100,7 +100,7 @@ def _alone(probs: Tensor, y: Tensor, chosen: list[int]) -> int:
 
 def _geometric(probs: Tensor, y: Tensor, chosen: list[int]) -> int:
     logs = (probs.log()[chosen].sum(0) + probs.log()) / (len(chosen) + 1)
-    return int(-logs.log_softmax(2)[:, torch.arange(len(y)), y].mean(1).argmin())
+    return int(logs.log_softmax(2)[:, torch.arange(len(y)), y].mean(1).argmax())
 
 
 def _without_return(probs: Tensor, y: Tensor, chosen: list[int]) -> int:
