@@ -36,6 +36,20 @@ def next_view(probs, y, chosen):
     return int(torch.stack(losses).argmin())
 
 
+def next_view_by_logarithms(probs, y, chosen):
+    losses = []
+    for candidate in range(len(probs)):
+        mean = torch.stack([probs[number].log() for number in [*chosen, candidate]]).mean(0)
+        losses.append(torch.nn.functional.cross_entropy(mean, y))
+    return int(torch.stack(losses).argmin())
+
+
+def test_oracle_a_mean_of_logarithms_is_recognized():
+    reply = check("uncertain.next_view", next_view_by_logarithms)
+    assert reply.verdict == "wrong"
+    assert "logs" in str(reply)
+
+
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
