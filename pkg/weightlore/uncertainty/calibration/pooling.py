@@ -4,7 +4,7 @@
     calibrate_then_pool     q = 1/S sum_s g_s(z_s)
 
 The order matters. The mean of members that are calibrated each is under-confident wherever they disagree, since it is
-flatter than any of them; calibrated last, it is not.
+flatter than they are on average; calibrated last, it is not.
 """
 
 from collections.abc import Callable
