@@ -62,7 +62,7 @@ def repairs(study: Images) -> list[Claim]:
     return [
         *(
             claim(
-                f"map-{name.replace(' ', '-')}",
+                f"map-{name.replace(' ', '-').lower()}",
                 f"{words} lowers the loss of an over-confident network.",
                 f"{few}; fitted on validation images; test log loss, probabilities of {FLOOR:g} at least, after minus "
                 "before, wanted below 0; changes of ECE and accuracy beside",

@@ -141,7 +141,7 @@ def under_shift(study: Images) -> list[Claim]:
         ),
         *(
             claim(
-                f"shift-ensemble-{other}",
+                f"shift-ensemble-{other.lower()}",
                 f"Under shift, an ensemble has a smaller loss than {words}.",
                 f"log loss of five members minus {other}, {means}, wanted below 0",
                 partial(ahead, study, other, "nll", "nll"),

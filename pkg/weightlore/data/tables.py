@@ -11,22 +11,20 @@ they are standardized unless the numbers as measured are asked for: with what th
 
 from collections.abc import Callable
 from functools import cache
-from typing import Literal
 
 import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from torch import Tensor
 
+from weightlore.data.digits import DigitSplit
 from weightlore.data.ordering import interleaved
 from weightlore.data.split import Split
 from weightlore.errors import ParameterError, require_option
 
-__all__ = ["TableSplit", "breast_cancer", "diabetes", "wine"]
-
-TableSplit = Literal["train", "validation", "test", "all"]
+__all__ = ["breast_cancer", "diabetes", "wine"]
 
 
-def diabetes(split: TableSplit = "test", *, standardize: bool = True, dtype: torch.dtype = torch.float64) -> Split:
+def diabetes(split: DigitSplit = "test", *, standardize: bool = True, dtype: torch.dtype = torch.float64) -> Split:
     """Return measurements of patients with diabetes, and a number for how far it went on within a year.
 
     The tensors are fresh with every call: change them as you like.
@@ -49,7 +47,7 @@ def diabetes(split: TableSplit = "test", *, standardize: bool = True, dtype: tor
     return _part(_diabetes, split, standardize, dtype)
 
 
-def breast_cancer(split: TableSplit = "test", *, standardize: bool = True, dtype: torch.dtype = torch.float64) -> Split:
+def breast_cancer(split: DigitSplit = "test", *, standardize: bool = True, dtype: torch.dtype = torch.float64) -> Split:
     """Return measurements of cell nuclei, and whether the tumor is malignant (0) or benign (1).
 
     Args:
@@ -69,7 +67,7 @@ def breast_cancer(split: TableSplit = "test", *, standardize: bool = True, dtype
     return _part(_breast_cancer, split, standardize, dtype)
 
 
-def wine(split: TableSplit = "test", *, standardize: bool = True, dtype: torch.dtype = torch.float64) -> Split:
+def wine(split: DigitSplit = "test", *, standardize: bool = True, dtype: torch.dtype = torch.float64) -> Split:
     """Return chemical measurements of wines, and which of three growers made each.
 
     Args:
@@ -93,8 +91,8 @@ def wine(split: TableSplit = "test", *, standardize: bool = True, dtype: torch.d
     return _part(_wine, split, standardize, dtype)
 
 
-def _part(table: Callable[[], "_Table"], split: TableSplit, standardize: bool, dtype: torch.dtype) -> Split:
-    require_option("split", split, TableSplit)
+def _part(table: Callable[[], "_Table"], split: DigitSplit, standardize: bool, dtype: torch.dtype) -> Split:
+    require_option("split", split, DigitSplit)
     if not dtype.is_floating_point:
         raise ParameterError(f"measurements are real numbers: dtype must be floating, got {dtype}; take torch.float64")
     x, y, order = table()
