@@ -24,7 +24,7 @@ from weightlore.errors import ParameterError
 from weightlore.networks.layered import require_counts
 from weightlore.uncertainty.ensembles.joint import JointEnsemble
 
-__all__ = ["BatchedMembers", "dealt_cross_entropy", "scaled_by_member", "with_layers"]
+__all__ = ["BatchedMembers", "dealt_cross_entropy", "require_rows", "scaled_by_member", "with_layers"]
 
 
 class BatchedMembers(JointEnsemble):
@@ -53,6 +53,21 @@ class BatchedMembers(JointEnsemble):
         """
         z: Tensor = self.network(x.repeat(self.members, *(1 for _ in x.shape[1:])))
         return z.unflatten(0, (self.members, len(x)))
+
+
+def require_rows(x: Tensor) -> None:
+    """Refuse what a fully connected layer of members cannot read.
+
+    Args:
+        x: rows, shape (B, in).
+
+    Raises:
+        ParameterError: if x has another shape.
+
+    Source: ours
+    """
+    if x.ndim != 2:
+        raise ParameterError(f"the layer reads rows of shape (B, in), got {tuple(x.shape)}; flatten them first")
 
 
 def scaled_by_member(x: Tensor, factors: Tensor) -> Tensor:

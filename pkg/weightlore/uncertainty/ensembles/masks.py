@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from weightlore.errors import ParameterError
 from weightlore.networks.layered import require_counts
-from weightlore.uncertainty.ensembles.batched import BatchedMembers, scaled_by_member, with_layers
+from weightlore.uncertainty.ensembles.batched import BatchedMembers, require_rows, scaled_by_member, with_layers
 
 __all__ = ["MaskedLinear", "masked_ensemble", "masks_for", "overlap"]
 
@@ -131,8 +131,7 @@ class MaskedLinear(nn.Module):
         Raises:
             ParameterError: if x has another shape.
         """
-        if x.ndim != 2:
-            raise ParameterError(f"the layer reads rows of shape (B, in), got {tuple(x.shape)}; flatten them first")
+        require_rows(x)
         return scaled_by_member(self.layer(x), self.masks)
 
 

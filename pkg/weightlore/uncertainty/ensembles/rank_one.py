@@ -24,7 +24,7 @@ from torch.optim import Optimizer
 from weightlore.errors import ParameterError, require_option
 from weightlore.networks.layered import require_counts
 from weightlore.training import MakeOptimizer, sgd
-from weightlore.uncertainty.ensembles.batched import BatchedMembers, scaled_by_member, with_layers
+from weightlore.uncertainty.ensembles.batched import BatchedMembers, require_rows, scaled_by_member, with_layers
 
 __all__ = ["BatchEnsembleConv2d", "BatchEnsembleLinear", "FactorStart", "batch_ensemble", "sgd_sparing_factors"]
 
@@ -72,8 +72,7 @@ class BatchEnsembleLinear(nn.Module):
         Raises:
             ParameterError: if x has another shape.
         """
-        if x.ndim != 2:
-            raise ParameterError(f"the layer reads rows of shape (B, in), got {tuple(x.shape)}; flatten them first")
+        require_rows(x)
         y = scaled_by_member(self.layer(scaled_by_member(x, self.s)), self.r)
         return y if self.bias is None else y + self.bias
 
