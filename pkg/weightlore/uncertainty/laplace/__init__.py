@@ -1,0 +1,4 @@
+"""A Gaussian around the trained parameters: curvature, its structures, predictions and evidence.
+
+The names of the sub-package, one line each.
+"""
