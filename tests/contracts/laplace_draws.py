@@ -5,5 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-CASES: dict[str, Callable[[torch.Generator], Tensor]] = {}
+from weightlore.uncertainty import laplace
+
+CASES: dict[str, Callable[[torch.Generator], Tensor]] = {
+    "uncertainty.laplace.sampled_probs": lambda g: laplace.sampled_probs(
+        torch.zeros(2, 3), torch.ones(2, 3), samples=4, generator=g
+    ),
+}
 UNDRAWN: set[str] = set()

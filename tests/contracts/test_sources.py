@@ -27,6 +27,7 @@ SECTIONS = {
         *("head", "ensembles", "joint", "choice", "distillation", "views"),
         *("calibration", "brier", "losses", "repair"),
         *("ranking", "regression", "conformal"),
+        *("laplace",),
     ),
 }
 LISTED = [f"{fate}/{section}" for fate, sections in SECTIONS.items() for section in sections]
