@@ -27,6 +27,7 @@ SECTIONS = {
         *("head", "ensembles", "joint", "choice", "distillation", "views"),
         *("calibration", "brier", "losses", "repair"),
         *("ranking", "regression", "conformal"),
+        "dropout",
         *("laplace",),
     ),
 }
