@@ -13,7 +13,7 @@ from weightlore.training import MakeOptimizer, adam, sgd
 from weightlore.uncertainty.deterministic import GaussianHead
 from weightlore.uncertainty.ensembles import fit_ensemble
 from weightlore.uncertainty.ensembles.fitting import MakeMember, make_one
-from weightlore.uncertainty.ensembles.lessons import loss_of, own_generators
+from weightlore.uncertainty.ensembles.lessons import Order, loss_of, own_generators
 
 MEMBERS = 10
 
@@ -34,7 +34,22 @@ def races() -> list[Race]:
             target=None,
         ),
         _race(
-            "wide MLP", "MLP 784-64-10, float32, batches of 128, Adam", _wide, wide, batch_size=128, maker=adam(1e-3)
+            "wide MLP",
+            "MLP 784-64-10, float32, batches of 128, Adam",
+            _wide,
+            wide,
+            batch_size=128,
+            maker=adam(1e-3),
+            target=None,
+        ),
+        _race(
+            "wide MLP, one order",
+            "MLP 784-64-10, float32, batches of 128 in one order for all, Adam",
+            _wide,
+            wide,
+            batch_size=128,
+            maker=adam(1e-3),
+            order="shared",
         ),
         _race(
             "regression",
@@ -64,6 +79,14 @@ def _members(make: MakeMember) -> tuple[list[torch.Generator], list[nn.Module]]:
     return own, [make_one(make, generator) for generator in own]
 
 
+def _sources(own: list[torch.Generator], order: Order) -> list[torch.Generator]:
+    """Where the orders come from: the members, or clones of one more generator."""
+    if order == "own":
+        return own
+    seed = own_generators(MEMBERS + 1, torch.Generator().manual_seed(0))[-1].initial_seed()
+    return [torch.Generator().manual_seed(seed) for _ in own]
+
+
 def _orders(generators: list[torch.Generator], size: int) -> Tensor:
     """The orders of an epoch, as ``training.fit`` draws them."""
     for generator in generators:
@@ -71,12 +94,12 @@ def _orders(generators: list[torch.Generator], size: int) -> Tensor:
     return torch.stack([torch.randperm(size, generator=generator) for generator in generators])
 
 
-def _plain_loop(make: MakeMember, data: Split, maker: MakeOptimizer, batch_size: int, epochs: int):
+def _plain_loop(make: MakeMember, data: Split, maker: MakeOptimizer, batch_size: int, epochs: int, order: Order):
     """What one writes without a package: member by member, batch by batch."""
 
     def run() -> Tensor:
         own, members = _members(make)
-        for generator, member in zip(own, members, strict=True):
+        for generator, member in zip(_sources(own, order), members, strict=True):
             tuner = maker(member.parameters())
             for _ in range(epochs):
                 for rows in _orders([generator], len(data))[0].split(batch_size):
@@ -88,11 +111,13 @@ def _plain_loop(make: MakeMember, data: Split, maker: MakeOptimizer, batch_size:
     return run
 
 
-def _vmap(make: MakeMember, data: Split, maker: MakeOptimizer, batch_size: int, epochs: int):
+def _vmap(make: MakeMember, data: Split, maker: MakeOptimizer, batch_size: int, epochs: int, order: Order):
     """The tutorial of torch: parameters stacked, the network mapped over them; cross-entropy only."""
 
     def run() -> Tensor:
         own, members = _members(make)
+        shared, dims = order == "shared", (0, None, None) if order == "shared" else 0
+        orders = _sources(own, order)[: 1 if shared else MEMBERS]
         stacked = {name: p.detach().requires_grad_() for name, p in stack_module_state(members)[0].items()}
         tuner, first = maker(stacked.values()), members[0]
 
@@ -100,9 +125,10 @@ def _vmap(make: MakeMember, data: Split, maker: MakeOptimizer, batch_size: int, 
             return F.cross_entropy(functional_call(first, parameters, (x,)), y)
 
         for _ in range(epochs):
-            for rows in _orders(own, len(data)).split(batch_size, 1):
+            for rows in _orders(orders, len(data)).split(batch_size, 1):
+                rows = rows[0] if shared else rows
                 tuner.zero_grad()
-                vmap(loss)(stacked, data.x[rows], data.y[rows]).sum().backward()
+                vmap(loss, dims)(stacked, data.x[rows], data.y[rows]).sum().backward()
                 tuner.step()
         return torch.cat([p.detach().flatten(1) for p in stacked.values()], 1)
 
@@ -118,6 +144,7 @@ def _race(
     epochs: int = 1,
     maker: MakeOptimizer | None = None,
     target: float | None = 2.0,
+    order: Order = "own",
 ) -> Race:
     maker = maker or sgd(0.05, momentum=0.9)
 
@@ -132,6 +159,7 @@ def _race(
                 batch_size=batch_size,
                 optimizer=maker,
                 schedule=None,
+                order=order,
                 engine=engine,
             )
             return torch.stack([flatten(member) for member in ensemble.members])
@@ -139,9 +167,9 @@ def _race(
         return run
 
     contestants = {
-        "plain loop": _plain_loop(make, data, maker, batch_size, epochs),
+        "plain loop": _plain_loop(make, data, maker, batch_size, epochs, order),
         "training.fit": ours("loop"),
-        "torch.func.vmap": _vmap(make, data, maker, batch_size, epochs),
+        "torch.func.vmap": _vmap(make, data, maker, batch_size, epochs, order),
         "fit_ensemble": ours("auto"),
     }
     if data.y.is_floating_point():

@@ -129,6 +129,53 @@ def test_oracle_members_of_one_stack_do_not_depend_on_the_others():
         assert all(torch.allclose(left[name], right[name], rtol=1e-10, atol=1e-12) for name in left)
 
 
+@pytest.mark.parametrize(("make", "engine"), [(plain, "batched"), (plain, "vmap"), (convolved, "batched")])
+def test_oracle_one_order_together_is_one_by_one(make, engine):
+    together, alone, own = (
+        trained(make, DIGITS, one, order=order)
+        for one, order in ((engine, "shared"), ("loop", "shared"), (engine, "own"))
+    )
+    assert_same(together, alone)
+    with pytest.raises(AssertionError):
+        assert_same(together, own)
+
+
+@pytest.mark.parametrize("engine", ["batched", "loop"])
+def test_property_members_of_one_order_see_one_batch(engine):
+    seen = []
+
+    def kept(z, y):
+        seen.append(y.tolist())
+        return nn.functional.cross_entropy(z, y)
+
+    trained(plain, DIGITS, engine, order="shared", loss=kept, epochs=1, members=2)
+    half = len(seen) // 2
+    first, second = (seen[::2], seen[1::2]) if engine == "batched" else (seen[:half], seen[half:])
+    assert first == second
+    order = [label for batch in first for label in batch]
+    assert sorted(order) == sorted(DIGITS.y.tolist())
+    assert order != DIGITS.y.tolist()
+
+
+def test_oracle_one_order_with_own_views():
+    def shifted(x, generator):
+        return x + torch.randn(x.shape, generator=generator, dtype=x.dtype)
+
+    assert_same(*(trained(plain, DIGITS, one, augment=shifted, order="shared") for one in ("batched", "loop")))
+
+
+def test_property_a_step_draws_from_its_own_generator():
+    drawn = []
+
+    def step(member, batch, generator):
+        drawn.append(float(torch.rand((), generator=generator)))
+        return nn.functional.cross_entropy(member(batch.x), batch.y)
+
+    trained(plain, DIGITS, "loop", step=step, order="shared", epochs=1, members=2)
+    half = len(drawn) // 2
+    assert drawn[:half] != drawn[half:]
+
+
 def test_property_generators_end_in_one_state():
     ends = []
     for engine in ("batched", "loop"):
@@ -306,12 +353,38 @@ def test_property_an_interrupted_training_goes_on_as_if_nothing_had_happened(mak
     )
 
 
+def test_property_one_order_goes_on_as_if_nothing_had_happened(tmp_path):
+    def stop(epoch):
+        if epoch.number == 2:
+            raise Stopped
+
+    for engine in ("batched", "loop"):
+        options = {"order": "shared", "optimizer": adam(0.01), "checkpoint": tmp_path / engine}
+        with pytest.raises(Stopped):
+            trained(plain, DIGITS, engine, callbacks=[stop], **options)
+        resumed = trained(plain, DIGITS, engine, **options)
+        whole = trained(plain, DIGITS, engine, order="shared", optimizer=adam(0.01))
+        for left, right in zip(states(resumed), states(whole), strict=True):
+            assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_error_one_order_of_different_sets_or_a_forgetful_checkpoint(tmp_path):
+    with pytest.raises(ParameterError, match="shared by sets of one size"):
+        trained(plain, [DIGITS[:20], DIGITS[:20], DIGITS[:21]], "loop", order="shared")
+    with pytest.raises(ParameterError, match="these have two"):
+        trained(dropping, DIGITS, "auto", order="shared", augment=lambda x, generator: x, checkpoint=tmp_path)
+    with pytest.raises(ParameterError, match="order is one of"):
+        trained(plain, DIGITS, "loop", order="none")
+
+
 def test_error_a_checkpoint_of_another_run(tmp_path):
     trained(plain, DIGITS, "batched", checkpoint=tmp_path)
     with pytest.raises(ParameterError, match="belongs to another run"):
         trained(plain, DIGITS, "batched", members=2, checkpoint=tmp_path)
     with pytest.raises(ParameterError, match="belongs to another run"):
         trained(plain, DIGITS, "batched", epochs=9, checkpoint=tmp_path)
+    with pytest.raises(ParameterError, match="belongs to another run"):
+        trained(plain, DIGITS, "batched", order="shared", checkpoint=tmp_path)
     (tmp_path / "members.pt").write_bytes(b"no checkpoint")
     with pytest.raises(DataError, match="cannot be read"):
         trained(plain, DIGITS, "batched", checkpoint=tmp_path)

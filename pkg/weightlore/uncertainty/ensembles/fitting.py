@@ -17,7 +17,7 @@ from weightlore.errors import ParameterError, require_finite, require_option
 from weightlore.networks.layered import require_counts
 from weightlore.training import Callback, Epoch, MakeOptimizer, Schedule, Step, cosine, fit, sgd
 from weightlore.training.evaluation import require_fitting
-from weightlore.uncertainty.ensembles.lessons import Augment, Lesson, Loss, lessons, own_generators
+from weightlore.uncertainty.ensembles.lessons import Augment, Lesson, Loss, Order, lessons, own_generators
 from weightlore.uncertainty.ensembles.members import DeepEnsemble, output_of
 from weightlore.uncertainty.ensembles.runners import Apart, parts_of
 from weightlore.uncertainty.ensembles.together import Engine, prepared
@@ -36,6 +36,7 @@ def fit_ensemble(
     loss: Loss | None = None,
     step: Step | Sequence[Step] | None = None,
     augment: Augment | Sequence[Augment] | None = None,
+    order: Order = "own",
     epochs: int = 60,
     batch_size: int = 64,
     optimizer: MakeOptimizer | None = None,
@@ -48,18 +49,21 @@ def fit_ensemble(
 
     Each member has its own generator, seeded by one draw from the caller's. Its initial weights, its order of the
     examples and all other chance come from there, so that member s is what ``training.fit`` would make of it alone, to
-    rounding: members that are alike are trained together, in one pass for all.
+    rounding: members that are alike are trained together, in one pass for all. With ``order="shared"`` all see the
+    examples in one order (and drop the same units) and differ by their initial weights alone; the first layer then
+    reads one batch for all.
 
     Args:
         make_member: returns an untrained network for a generator. Modules that draw from torch's global state when
             they are made will do: that state is seeded from the generator for the call, and left as found.
         data: N examples for all, or a list with one ``Split`` for each member (bagging).
         members: S.
-        generator: S draws are taken from it.
+        generator: S draws are taken from it, and one more for an order that is shared.
         loss: mean loss of outputs and targets; ``None`` for cross-entropy of logits, or the Gaussian log loss of
             members that return mean and variance.
         step: the loss of (member, batch, generator) instead, for all or a list with one for each member.
         augment: changes the inputs of each batch, given them and the member's generator; for all, or one for each.
+        order: whether each member shuffles the examples for itself or all of them see one order.
         epochs: as for ``training.fit``, like the rest.
         batch_size: examples per step.
         optimizer: makes a member's optimizer; ``None`` for ``sgd(0.1, momentum=0.9)``.
@@ -77,7 +81,8 @@ def fit_ensemble(
 
     Raises:
         ParameterError: if an argument is out of range, the members cannot be trained by the engine, or a member's
-            training fails as ``training.fit`` says.
+            training fails as ``training.fit`` says. An order can be shared only by sets of one size. A checkpoint of
+            members that share it, train one by one and draw (a step, an augmentation) would forget their draws.
         DataError: if a checkpoint cannot be read.
 
     Example:
@@ -90,10 +95,12 @@ def fit_ensemble(
     Source: [lakshminarayanan2017ensembles], Algorithm 1; [hansen1990ensembles]
     """
     require_option("engine", engine, Engine)
+    require_option("order", order, Order)
     require_counts(epochs=epochs, batch_size=batch_size)
     own, maker, told = own_generators(members, generator), optimizer or sgd(0.1, momentum=0.9), tuple(callbacks)
     made = [make_one(make_member, one).train() for one in own]
-    taught = lessons(data, own, loss=loss, step=step, augment=augment)
+    orders = own if order == "own" else _alike(own_generators(1, generator)[0], members)
+    taught = lessons(data, own, loss=loss, step=step, augment=augment, orders=orders)
     _require_learnable(made, taught)
     try:
         joint = None if engine == "loop" else prepared(made, taught, maker, engine)
@@ -106,6 +113,7 @@ def fit_ensemble(
         file = None if folder is None else folder / "members.pt"
         joint.fit(epochs=epochs, batch_size=batch_size, schedule=schedule, callbacks=told, checkpoint=file)
     else:
+        _require_resumable(taught, folder)
         _one_by_one(made, taught, _Terms(epochs, batch_size, maker, schedule, folder), told)
     return DeepEnsemble(tuple(member.eval() for member in made))
 
@@ -128,7 +136,7 @@ def _one_by_one(
         fit(
             member,
             lesson.data,
-            generator=lesson.generator,
+            generator=lesson.order,
             step=lesson,
             epochs=terms.epochs,
             batch_size=terms.batch_size,
@@ -136,6 +144,21 @@ def _one_by_one(
             schedule=terms.schedule,
             callbacks=[_numbered(callback, number, len(made)) for callback in callbacks],
             checkpoint=None if terms.folder is None else terms.folder / f"member-{number}.pt",
+        )
+
+
+def _alike(first: torch.Generator, members: int) -> list[torch.Generator]:
+    """Return a generator for each member, all in one state."""
+    return [torch.Generator(first.device).manual_seed(first.initial_seed()) for _ in range(members)]
+
+
+def _require_resumable(taught: Sequence[Lesson], folder: Path | None) -> None:
+    """Refuse checkpoints that would hold the generator of the order and not the one of other draws."""
+    draws = any(lesson.shares_order and (lesson.step or lesson.augment) for lesson in taught)
+    if folder is not None and draws:
+        raise ParameterError(
+            "members that train one by one keep one generator in a checkpoint, and with order='shared' these have two; "
+            "use order='own', or leave checkpoint out"
         )
 
 
@@ -151,6 +174,8 @@ def _require_learnable(made: Sequence[nn.Module], taught: Sequence[Lesson]) -> N
                 require_finite("the targets of data", data.y)
         if not data.y.is_floating_point() and lesson.step is None:
             require_labels(data.y, parts_of(output_of(member, data.x[:1]))[0].shape[1])
+    if taught[0].shares_order and len(sizes := {len(lesson.data) for lesson in taught}) > 1:
+        raise ParameterError(f"an order is shared by sets of one size, got {sorted(sizes)} examples; use order='own'")
 
 
 def make_one(make_member: MakeMember, generator: torch.Generator) -> nn.Module:

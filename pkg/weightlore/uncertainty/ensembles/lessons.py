@@ -8,7 +8,7 @@ own_generators         one generator for each member, drawn one by one
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +20,10 @@ from weightlore.training import Step
 from weightlore.uncertainty.deterministic.gaussian_head import gaussian_nll
 from weightlore.uncertainty.ensembles.members import Outputs
 
-__all__ = ["Augment", "Lesson", "Loss", "lessons", "loss_of", "own_generators"]
+__all__ = ["Augment", "Lesson", "Loss", "Order", "lessons", "loss_of", "own_generators"]
 
 Loss = Callable[[Outputs, Tensor], Tensor]
+Order = Literal["own", "shared"]
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Thing = TypeVar("Thing")
 
@@ -33,7 +34,8 @@ class Lesson:
 
     Args:
         data: its examples.
-        generator: of all that is random in its training.
+        generator: of all that is random in its training, but for the order of the examples.
+        order: where that order comes from: the same generator, or one in the state that all members share.
         loss: mean loss of the outputs of a batch.
         step: the loss of (member, batch, generator) instead, or ``None``.
         augment: changes the inputs of a batch before they are learned, or ``None``.
@@ -43,6 +45,7 @@ class Lesson:
 
     data: Split
     generator: torch.Generator
+    order: torch.Generator
     loss: Loss
     step: Step | None
     augment: Augment | None
@@ -54,7 +57,17 @@ class Lesson:
     def __call__(self, member: nn.Module, batch: Split, generator: torch.Generator) -> Tensor:
         """Return the loss of a batch: the step for ``training.fit``."""
         batch = self.drawn(batch)
-        return self.loss(member(batch.x), batch.y) if self.step is None else self.step(member, batch, generator)
+        return self.loss(member(batch.x), batch.y) if self.step is None else self.step(member, batch, self.generator)
+
+    @property
+    def shares_order(self) -> bool:
+        """Whether all members see the examples in one order."""
+        return self.order is not self.generator
+
+    @property
+    def generators(self) -> tuple[torch.Generator, ...]:
+        """All that its training draws from."""
+        return (self.generator, self.order) if self.shares_order else (self.generator,)
 
 
 def loss_of(outputs: Outputs, y: Tensor) -> Tensor:
@@ -93,6 +106,7 @@ def lessons(
     loss: Loss | None = None,
     step: Step | Sequence[Step] | None = None,
     augment: Augment | Sequence[Augment] | None = None,
+    orders: Sequence[torch.Generator] | None = None,
 ) -> list[Lesson]:
     """Return what each member learns from.
 
@@ -102,6 +116,7 @@ def lessons(
         loss: of outputs and targets, ``None`` for ``loss_of``.
         step: for all or one for each member, ``None`` to use the loss.
         augment: for all or one for each member, or ``None``.
+        orders: where each member's order of the examples comes from; ``None`` for its generator.
 
     Raises:
         ParameterError: if a list has another length than there are members, or both loss and step are given.
@@ -113,9 +128,8 @@ def lessons(
     count = len(generators)
     sets, steps = _each("data", data, count), _each("step", step, count)
     augments = _each("augment", augment, count)
-    return [
-        Lesson(sets[s], generators[s], loss_of if loss is None else loss, steps[s], augments[s]) for s in range(count)
-    ]
+    orders, taught = generators if orders is None else orders, loss_of if loss is None else loss
+    return [Lesson(sets[s], generators[s], orders[s], taught, steps[s], augments[s]) for s in range(count)]
 
 
 def _each(what: str, given: Thing | Sequence[Thing], count: int) -> list[Thing]:

@@ -5,9 +5,9 @@
     batched_runner(stack, x)  matrix products for all members, where ``weightlore.stacked`` knows every operation
     vmap_runner(stack, x)     ``torch.func.vmap`` over the member's own code
 
-A runner takes inputs (S, N, ...) and returns outputs (S, N, ...), differentiable in the stack. Before it is used it is
-compared with every member itself on a few examples, outputs and buffers; what disagrees, or draws at random (dropout),
-raises ``Apart``, and the members are trained one by one.
+A runner takes inputs (S, N, ...), or (1, N, ...) that all share, and returns outputs (S, N, ...), differentiable in the
+stack. Before it is used it is compared with every member itself on a few examples, outputs and buffers; what disagrees,
+or draws at random (dropout), raises ``Apart``, and the members are trained one by one.
 """
 
 from collections.abc import Callable, Sequence
@@ -110,7 +110,7 @@ def batched_runner(stack: Stack, x: Tensor) -> Runner:
     def runner(xs: Tensor) -> Tensor:
         values, tensors = {0: xs.movedim(1, -1)}, dict[str | None, Tensor | None](stack.tensors())
         run(program.steps, values, {None: None} | tensors, keep={program.output})
-        return values[program.output].expand(len(xs), -1, -1).transpose(1, 2)
+        return values[program.output].expand(len(stack.members), -1, -1).transpose(1, 2)
 
     return _compared(stack, runner, x)
 
@@ -133,7 +133,8 @@ def vmap_runner(stack: Stack, x: Tensor) -> Runner:
         return torch.func.functional_call(model, places_of(model, tensors), (rows,), tie_weights=False)
 
     mapped = torch.func.vmap(one, randomness="error")
-    return _compared(stack, lambda xs: mapped(stack.tensors(), xs), x)
+    count = len(stack.members)
+    return _compared(stack, lambda xs: mapped(stack.tensors(), xs.expand(count, *xs.shape[1:])), x)
 
 
 @torch.no_grad()

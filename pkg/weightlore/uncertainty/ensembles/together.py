@@ -123,6 +123,7 @@ class Joint:
         """
         rates = [group["lr"] for group in self.tuner.param_groups]
         settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "examples": len(self.lessons[0].data)}
+        settings |= {"shared order": True} if self.lessons[0].shares_order else {}
         settings |= {"optimizer": type(self.tuner).__name__, "learning rates": rates}
         seen = self._resumed(checkpoint, settings)
         for number in range(seen.epochs + 1, epochs + 1):
@@ -131,8 +132,7 @@ class Joint:
                 group["lr"] = rate * factor
             seen.train_loss.append(self._epoch(number, batch_size))
             if checkpoint is not None:
-                generators = [lesson.generator for lesson in self.lessons]
-                put_down(checkpoint, self.stack, self.tuner, generators=generators, settings=settings, seen=seen)
+                put_down(checkpoint, self.stack, self.tuner, generators=self._generators, settings=settings, seen=seen)
             done = Epoch(number, epochs, seen.train_loss[-1], None, None, rates[0] * factor, number == epochs)
             for callback in callbacks:
                 callback(done)
@@ -141,16 +141,21 @@ class Joint:
     def _resumed(self, path: Path | None, settings: dict[str, Any]) -> Progress:
         if path is None:
             return Progress([], [], [])
-        generators = [lesson.generator for lesson in self.lessons]
-        return take_up(path, self.stack, self.tuner, generators=generators, settings=settings)
+        return take_up(path, self.stack, self.tuner, generators=self._generators, settings=settings)
+
+    @property
+    def _generators(self) -> list[torch.Generator]:
+        return [generator for lesson in self.lessons for generator in lesson.generators]
 
     def _epoch(self, number: int, batch_size: int) -> float:
         """Take one step per batch and return the mean loss of all members."""
         count, total = len(self.lessons[0].data), 0.0
-        for rows in torch.stack([_order(lesson) for lesson in self.lessons]).split(batch_size, 1):
+        orders = [_order(lesson) for lesson in self.lessons]
+        for rows in torch.stack(orders[:1] if _one_batch(self.lessons) else orders).split(batch_size, 1):
             batch = _batch(self.lessons, rows)
             self.tuner.zero_grad()
-            losses = _losses(self.lessons[0].loss, self.runner(batch.x), batch.y)
+            y = batch.y.expand(len(self.lessons), *batch.y.shape[1:])
+            losses = _losses(self.lessons[0].loss, self.runner(batch.x), y)
             total += rows.shape[1] * self._require_finite(losses.tolist(), number)
             losses.sum().backward()
             self.tuner.step()
@@ -171,16 +176,26 @@ class Joint:
 
 def _order(lesson: Lesson) -> Tensor:
     """Return the order of the examples, after the draw that seeds modules of a member that is trained alone."""
-    source = lesson.generator
+    source = lesson.order
     torch.randint(2**62, (), generator=source, device=source.device)
     order = torch.randperm(len(lesson.data), generator=source, device=source.device)
     return order.to(lesson.data.x.device)
 
 
+def _common(lessons: Sequence[Lesson]) -> bool:
+    """Return whether all members learn from the same examples, as they are."""
+    return all(lesson.data is lessons[0].data and lesson.augment is None for lesson in lessons)
+
+
+def _one_batch(lessons: Sequence[Lesson]) -> bool:
+    """Return whether all members see the same batches."""
+    return lessons[0].shares_order and _common(lessons)
+
+
 def _batch(lessons: Sequence[Lesson], rows: Tensor) -> Split:
-    """Return the batch of every member, x (S, B, ...) and y (S, B, ...), for rows (S, B)."""
+    """Return the batch of every member, x (S, B, ...) and y (S, B, ...), for rows (S, B); S is 1 where all share it."""
     data = lessons[0].data
-    if all(lesson.data is data and lesson.augment is None for lesson in lessons):
+    if _common(lessons):
         flat = rows.flatten()
         x, y = (t.index_select(0, flat).view(*rows.shape, *t.shape[1:]) for t in (data.x, data.y))
         return Split(x, y)
