@@ -3,8 +3,19 @@
 The names of the sub-package, one line each.
 """
 
+from weightlore.uncertainty.bayesian.batch_statistics import MCBatchNorm as MCBatchNorm
+from weightlore.uncertainty.bayesian.batch_statistics import NormWithStatistics as NormWithStatistics
+from weightlore.uncertainty.bayesian.batch_statistics import mc_batch_norm as mc_batch_norm
 from weightlore.uncertainty.bayesian.drawing import Stochastic as Stochastic
 from weightlore.uncertainty.bayesian.drawing import drawing as drawing
+from weightlore.uncertainty.bayesian.drop_connect import DropConnectConv2d as DropConnectConv2d
+from weightlore.uncertainty.bayesian.drop_connect import DropConnectLinear as DropConnectLinear
+from weightlore.uncertainty.bayesian.drop_connect import applied as applied
+from weightlore.uncertainty.bayesian.drop_connect import drop_connect as drop_connect
+from weightlore.uncertainty.bayesian.dropping import DropoutDraws as DropoutDraws
+from weightlore.uncertainty.bayesian.dropping import MCDropout as MCDropout
+from weightlore.uncertainty.bayesian.dropping import dropout_noise_variance as dropout_noise_variance
+from weightlore.uncertainty.bayesian.dropping import mc_dropout as mc_dropout
 from weightlore.uncertainty.bayesian.filtering import WeightBeliefs as WeightBeliefs
 from weightlore.uncertainty.bayesian.filtering import assimilated as assimilated
 from weightlore.uncertainty.bayesian.filtering import initial_beliefs as initial_beliefs
