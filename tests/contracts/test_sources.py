@@ -28,6 +28,7 @@ SECTIONS = {
         *("calibration", "brier", "losses", "repair"),
         *("ranking", "regression", "conformal"),
         "dropout",
+        "variational",
         *("laplace",),
     ),
 }

@@ -16,6 +16,11 @@ from weightlore.uncertainty.bayesian.dropping import DropoutDraws as DropoutDraw
 from weightlore.uncertainty.bayesian.dropping import MCDropout as MCDropout
 from weightlore.uncertainty.bayesian.dropping import dropout_noise_variance as dropout_noise_variance
 from weightlore.uncertainty.bayesian.dropping import mc_dropout as mc_dropout
+from weightlore.uncertainty.bayesian.elbo import batch_shares as batch_shares
+from weightlore.uncertainty.bayesian.elbo import elbo_loss as elbo_loss
+from weightlore.uncertainty.bayesian.elbo import elbo_step as elbo_step
+from weightlore.uncertainty.bayesian.elbo import kl_divergence as kl_divergence
+from weightlore.uncertainty.bayesian.elbo import warmed as warmed
 from weightlore.uncertainty.bayesian.filtering import WeightBeliefs as WeightBeliefs
 from weightlore.uncertainty.bayesian.filtering import assimilated as assimilated
 from weightlore.uncertainty.bayesian.filtering import initial_beliefs as initial_beliefs
@@ -27,4 +32,10 @@ from weightlore.uncertainty.bayesian.moments import linear_moments as linear_mom
 from weightlore.uncertainty.bayesian.moments import matched_gaussian as matched_gaussian
 from weightlore.uncertainty.bayesian.moments import relu_moments as relu_moments
 from weightlore.uncertainty.bayesian.predicting import predict_members as predict_members
+from weightlore.uncertainty.bayesian.priors import GaussianPrior as GaussianPrior
+from weightlore.uncertainty.bayesian.priors import ScaleMixture as ScaleMixture
+from weightlore.uncertainty.bayesian.priors import gaussian_kl as gaussian_kl
 from weightlore.uncertainty.bayesian.probabilistic import ProbabilisticBackprop as ProbabilisticBackprop
+from weightlore.uncertainty.bayesian.variational import BayesConv2d as BayesConv2d
+from weightlore.uncertainty.bayesian.variational import BayesLinear as BayesLinear
+from weightlore.uncertainty.bayesian.variational import variational as variational
