@@ -47,6 +47,7 @@ from weightlore.uncertainty.calibration.losses_binned import soft_ece_loss as so
 from weightlore.uncertainty.calibration.losses_mixup import Mixed as Mixed
 from weightlore.uncertainty.calibration.losses_mixup import mixup_batch as mixup_batch
 from weightlore.uncertainty.calibration.losses_mixup import mixup_loss as mixup_loss
+from weightlore.uncertainty.calibration.losses_outliers import outlier_exposure_loss as outlier_exposure_loss
 from weightlore.uncertainty.calibration.losses_views import augmix_batch as augmix_batch
 from weightlore.uncertainty.calibration.losses_views import jensen_shannon_consistency as jensen_shannon_consistency
 from weightlore.uncertainty.calibration.near_isotonic import NearIsotonic as NearIsotonic

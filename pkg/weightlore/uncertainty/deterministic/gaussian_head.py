@@ -5,6 +5,7 @@ spread 1; what it returns is in the units of the targets [nix1994variance, kenda
 
     mu = location + scale m,   v = scale^2 (softplus(r) + 1e-6)      GaussianHead
     1/2 (ln v + (y - mu)^2 / v + ln 2 pi)                            gaussian_nll
+    the same times v^beta, in which v has no gradient                beta_nll
 """
 
 from math import log, pi
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from weightlore.errors import ParameterError, require_finite
 from weightlore.networks.layered import built, require_counts
 
-__all__ = ["GaussianHead", "gaussian_losses", "gaussian_nll"]
+__all__ = ["GaussianHead", "beta_nll", "gaussian_losses", "gaussian_nll", "standardization"]
 
 LEAST = 1e-6  # the smallest variance, as a share of the variance of the targets
 
@@ -53,16 +54,15 @@ class GaussianHead(nn.Module):
     def __init__(self, features: int, y: Tensor, *, generator: torch.Generator) -> None:
         super().__init__()
         require_counts(features=features)
-        targets = _columns("the targets y", y)
-        location, scale = targets.mean(0), _spread(targets)
+        location, scale = standardization(y)
         self.register_buffer("location", location)
         self.register_buffer("scale", scale)
         self.readout = built(
             lambda: nn.Linear(features, 2 * len(location)),
             generator=generator,
-            dtype=targets.dtype,
+            dtype=y.dtype,
             linear_spread=features**-0.5,
-        ).to(targets.device)
+        ).to(y.device)
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and variance, each of shape (N, D), in the units of the targets and their square.
@@ -107,6 +107,68 @@ def gaussian_losses(prediction: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
 
     Source: [nix1994variance]
     """
+    return _elements(prediction, y).sum(1)
+
+
+def beta_nll(prediction: tuple[Tensor, Tensor], y: Tensor, *, beta: float) -> Tensor:
+    """Return the Gaussian log loss with each output weighed by its variance, so that noisy places are learned too.
+
+        1/N sum_i sum_d v_id^beta 1/2 (ln v_id + (y_id - mu_id)^2 / v_id + ln 2 pi),   v^beta without gradient
+
+    The log loss moves a mean by (mu - y) / v: where the network has said a large variance, it hardly learns any more.
+    Beta 1 gives the mean the gradient of half the squared error, 0 is ``gaussian_nll`` bit for bit. Both variances are
+    best where the squared error is. The value is no log loss unless beta is 0: compare networks by ``gaussian_nll``.
+
+    Args:
+        prediction: mean and variance, each of shape (N, D) or (N,), in the units of the targets.
+        y: targets, shape (N, D), or (N,) where D is 1. The weight has the unit of ``y^(2 beta)``: bring targets to
+            spread 1, or the learning rate changes with their unit.
+        beta: between 0 and 1.
+
+    Returns:
+        The loss, shape (), differentiable.
+
+    Raises:
+        ParameterError: as ``gaussian_nll``, or if beta is out of range.
+
+    Example:
+        >>> beta_nll((torch.zeros(1, 1), torch.full((1, 1), 4.0)), torch.zeros(1, 1), beta=0.5)
+        tensor(3.2242)
+
+    Source: [seitzer2022pitfalls], the loss weighed by the variance
+    """
+    if isinstance(beta, bool) or not isinstance(beta, int | float) or not 0 <= beta <= 1:
+        raise ParameterError(f"beta must be a number between 0 and 1, got {beta!r}; 0 is the plain log loss")
+    losses = _elements(prediction, y)
+    weight = prediction[1].detach().reshape(losses.shape) ** beta
+    return (weight * losses).sum(1).mean()
+
+
+def standardization(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each output: where heads for numbers have their zero and their unit.
+
+    Args:
+        y: the targets of training, shape (N,) or (N, D), N of 2 or more.
+
+    Returns:
+        Location and scale, each of shape (D,), without gradient.
+
+    Raises:
+        ParameterError: if the targets are not finite floating numbers, are fewer than two, or all of one output are
+            equal.
+
+    Example:
+        >>> standardization(torch.tensor([1.0, 3.0]))
+        (tensor([2.]), tensor([1.]))
+
+    Source: ours, because every head for numbers learns best on targets of mean 0 and spread 1
+    """
+    targets = _columns("the targets y", y)
+    return targets.mean(0), _spread(targets)
+
+
+def _elements(prediction: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
+    """Return the negative log density of each output, shape (N, D)."""
     mean, variance = prediction
     if mean.shape != variance.shape or mean.ndim not in (1, 2) or mean.numel() != y.numel() or len(mean) != len(y):
         raise ParameterError(
@@ -119,7 +181,7 @@ def gaussian_losses(prediction: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
             "little, is, as in GaussianHead"
         )
     squares = (y.reshape(mean.shape) - mean) ** 2 / variance
-    return 0.5 * (variance.log() + squares + log(2 * pi)).reshape(len(mean), -1).sum(1)
+    return 0.5 * (variance.log() + squares + log(2 * pi)).reshape(len(mean), -1)
 
 
 def _columns(what: str, y: Tensor) -> Tensor:
