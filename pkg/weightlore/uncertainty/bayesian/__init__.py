@@ -26,6 +26,8 @@ from weightlore.uncertainty.bayesian.filtering import assimilated as assimilated
 from weightlore.uncertainty.bayesian.filtering import initial_beliefs as initial_beliefs
 from weightlore.uncertainty.bayesian.filtering import propagated as propagated
 from weightlore.uncertainty.bayesian.filtering import reweighed as reweighed
+from weightlore.uncertainty.bayesian.matrix_gaussian import MatrixGaussianLinear as MatrixGaussianLinear
+from weightlore.uncertainty.bayesian.matrix_gaussian import matrix_gaussian_kl as matrix_gaussian_kl
 from weightlore.uncertainty.bayesian.moments import GammaFactor as GammaFactor
 from weightlore.uncertainty.bayesian.moments import gaussian_log_density as gaussian_log_density
 from weightlore.uncertainty.bayesian.moments import linear_moments as linear_moments
@@ -36,6 +38,9 @@ from weightlore.uncertainty.bayesian.priors import GaussianPrior as GaussianPrio
 from weightlore.uncertainty.bayesian.priors import ScaleMixture as ScaleMixture
 from weightlore.uncertainty.bayesian.priors import gaussian_kl as gaussian_kl
 from weightlore.uncertainty.bayesian.probabilistic import ProbabilisticBackprop as ProbabilisticBackprop
+from weightlore.uncertainty.bayesian.radial import RadialLinear as RadialLinear
+from weightlore.uncertainty.bayesian.radial import radial_kl as radial_kl
+from weightlore.uncertainty.bayesian.rank_one import Rank1Linear as Rank1Linear
 from weightlore.uncertainty.bayesian.variational import BayesConv2d as BayesConv2d
 from weightlore.uncertainty.bayesian.variational import BayesLinear as BayesLinear
 from weightlore.uncertainty.bayesian.variational import variational as variational

@@ -166,3 +166,6 @@ def _require_std(**stds: float) -> None:
     for name, std in stds.items():
         if not 0 < std < math.inf:
             raise ParameterError(f"{name} is a standard deviation and must be finite and > 0, got {std}")
+
+
+STANDARD = GaussianPrior(1.0)

@@ -13,12 +13,10 @@ from torch.nn import functional
 
 from weightlore.errors import ParameterError
 from weightlore.uncertainty.bayesian.mean_field import Estimator, MeanFieldLayer, random_signs
-from weightlore.uncertainty.bayesian.priors import GaussianPrior, Prior
+from weightlore.uncertainty.bayesian.priors import STANDARD, Prior
 from weightlore.uncertainty.ensembles.batched import with_layers
 
 __all__ = ["BayesConv2d", "BayesLinear", "variational"]
-
-STANDARD = GaussianPrior(1.0)
 
 
 class BayesLinear(MeanFieldLayer):
