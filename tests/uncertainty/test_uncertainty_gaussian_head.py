@@ -6,8 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from weightlore.data import heteroscedastic_sine
+from weightlore.data.toys import sine_noise
 from weightlore.errors import ParameterError
-from weightlore.uncertainty.deterministic import GaussianHead, gaussian_nll
+from weightlore.networks import mlp
+from weightlore.training import adam, fit
+from weightlore.uncertainty.deterministic import GaussianHead, beta_nll, gaussian_nll
 
 
 def seeded(seed=0):
@@ -113,3 +117,50 @@ def test_error_losses_of_what_does_not_fit():
         gaussian_nll((one, one), torch.ones(5))
     with pytest.raises(ParameterError, match=r"above 0, got 0\.0"):
         gaussian_nll((one, 0 * one), one)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_oracle_beta_weighs_each_output_by_its_variance(outputs):
+    mean, raw, y = (normal(20, outputs, seed=s) for s in range(3))
+    density = -torch.distributions.Normal(mean, (raw / 2).exp()).log_prob(y)
+    for beta in (0.25, 1.0):
+        expected = ((beta * raw).exp() * density).sum(1).mean()
+        torch.testing.assert_close(beta_nll((mean, raw.exp()), y, beta=beta), expected)
+
+
+def test_property_beta_zero_is_the_plain_loss():
+    mean, raw, y = (normal(20, 2, seed=s) for s in range(3))
+    assert torch.equal(beta_nll((mean, raw.exp()), y, beta=0.0), gaussian_nll((mean, raw.exp()), y))
+
+
+def test_oracle_beta_one_moves_means_as_the_squared_error_does():
+    mean, raw, y = normal(20, 2).requires_grad_(), normal(20, 2, seed=1).requires_grad_(), normal(20, 2, seed=2)
+    ours = torch.autograd.grad(beta_nll((mean, raw.exp()), y, beta=1.0), (mean, raw))
+    (squared,) = torch.autograd.grad((0.5 * (y - mean) ** 2).sum(1).mean(), mean)
+    torch.testing.assert_close(ours[0], squared)
+    # the weight has no gradient: d/dr of 1/2 (r + e^2 exp(-r)) times exp(r)
+    torch.testing.assert_close(ours[1], 0.5 * (raw.exp() - (y - mean) ** 2).detach() / 20)
+
+
+def test_error_of_beta():
+    one = torch.ones(3, 1)
+    for beta in (-0.1, 1.1, math.nan, True):
+        with pytest.raises(ParameterError, match="beta must be a number between 0 and 1"):
+            beta_nll((one, one), one, beta=beta)
+    with pytest.raises(ParameterError, match="above 0"):
+        beta_nll((one, 0 * one), one, beta=0.5)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+def test_property_a_network_finds_the_noise_of_the_sine(beta):
+    """Within a fifth of the true standard deviation on average."""
+    data = heteroscedastic_sine(2000, generator=seeded())
+    head = GaussianHead(32, data.y, generator=seeded(1))
+    body = mlp((1, 32, 32), generator=seeded(2))
+    model = nn.Sequential(body, nn.ReLU(), head)
+    step = lambda m, batch, _: beta_nll(m(batch.x), batch.y, beta=beta)  # noqa: E731
+    fit(model, data, step=step, optimizer=adam(0.01), epochs=40, batch_size=100, generator=seeded(3))
+    x = torch.linspace(0.02, 0.98, 49).double()[:, None]
+    with torch.no_grad():
+        std = model(x)[1].sqrt()
+    assert float((std / sine_noise(x) - 1).abs().mean()) < 0.2
