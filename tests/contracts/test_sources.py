@@ -24,7 +24,7 @@ SECTIONS = {
     "uncertain": (
         *("sources", "reference", "active"),
         *("prediction", "measures", "dirichlet", "diversity", "segmentation"),
-        *("head", "ensembles", "joint", "choice", "distillation", "views"),
+        *("head", "deterministic", "ensembles", "joint", "choice", "distillation", "views"),
         *("calibration", "brier", "losses", "repair"),
         *("ranking", "regression", "conformal"),
         "dropout",
