@@ -10,11 +10,13 @@ from torch import nn
 from weightlore.data import digits
 from weightlore.errors import ParameterError
 from weightlore.networks import cnn, mlp
+from weightlore.training import adam, fit
 from weightlore.uncertainty.bayesian import (
     DropConnectConv2d,
     DropConnectLinear,
     applied,
     drawing,
+    drawn_step,
     drop_connect,
     predict_members,
 )
@@ -102,15 +104,8 @@ def test_property_networks_learn_and_answer():
     for make in (lambda: mlp((64, 16, 10), generator=seeded()), lambda: cnn((8, 8), hidden=16, generator=seeded())):
         model = make()
         net, before = drop_connect(model, keep=0.8), [p.clone() for p in model.parameters()]
-        tuner, losses, chance = torch.optim.Adam(net.parameters(), lr=0.02), [], seeded()
-        for _ in range(40):
-            with drawing(net.train(), chance):
-                loss = nn.functional.cross_entropy(net(batch.x), batch.y)
-            tuner.zero_grad()
-            loss.backward()
-            tuner.step()
-            losses.append(loss.item())
-        assert losses[-1] < 0.9 * losses[0]
+        history = fit(net, batch, step=drawn_step(), optimizer=adam(0.02), epochs=20, batch_size=50, generator=seeded())
+        assert history.train_loss[-1] < 0.9 * history.train_loss[0]
         assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
         found = predict_members(net, batch.x[:8], samples=4, generator=seeded(), batch_size=3)
         again = predict_members(net, batch.x[:8], samples=4, generator=seeded())

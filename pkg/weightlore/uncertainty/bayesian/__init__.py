@@ -6,11 +6,14 @@ The names of the sub-package, one line each.
 from weightlore.uncertainty.bayesian.batch_statistics import MCBatchNorm as MCBatchNorm
 from weightlore.uncertainty.bayesian.batch_statistics import NormWithStatistics as NormWithStatistics
 from weightlore.uncertainty.bayesian.batch_statistics import mc_batch_norm as mc_batch_norm
+from weightlore.uncertainty.bayesian.concrete import ConcreteDropout as ConcreteDropout
+from weightlore.uncertainty.bayesian.concrete import concrete_dropout as concrete_dropout
 from weightlore.uncertainty.bayesian.drawing import Stochastic as Stochastic
 from weightlore.uncertainty.bayesian.drawing import drawing as drawing
 from weightlore.uncertainty.bayesian.drop_connect import DropConnectConv2d as DropConnectConv2d
 from weightlore.uncertainty.bayesian.drop_connect import DropConnectLinear as DropConnectLinear
 from weightlore.uncertainty.bayesian.drop_connect import applied as applied
+from weightlore.uncertainty.bayesian.drop_connect import drawn_step as drawn_step
 from weightlore.uncertainty.bayesian.drop_connect import drop_connect as drop_connect
 from weightlore.uncertainty.bayesian.dropping import DropoutDraws as DropoutDraws
 from weightlore.uncertainty.bayesian.dropping import MCDropout as MCDropout
@@ -26,6 +29,9 @@ from weightlore.uncertainty.bayesian.filtering import assimilated as assimilated
 from weightlore.uncertainty.bayesian.filtering import initial_beliefs as initial_beliefs
 from weightlore.uncertainty.bayesian.filtering import propagated as propagated
 from weightlore.uncertainty.bayesian.filtering import reweighed as reweighed
+from weightlore.uncertainty.bayesian.gaussian_dropout import VariationalDropout as VariationalDropout
+from weightlore.uncertainty.bayesian.gaussian_dropout import log_uniform_kl as log_uniform_kl
+from weightlore.uncertainty.bayesian.gaussian_dropout import variational_dropout as variational_dropout
 from weightlore.uncertainty.bayesian.matrix_gaussian import MatrixGaussianLinear as MatrixGaussianLinear
 from weightlore.uncertainty.bayesian.matrix_gaussian import matrix_gaussian_kl as matrix_gaussian_kl
 from weightlore.uncertainty.bayesian.moments import GammaFactor as GammaFactor

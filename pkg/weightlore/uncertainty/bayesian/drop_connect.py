@@ -2,6 +2,7 @@
 
     DropConnectLinear, DropConnectConv2d    made from a layer; y = (W o mask / q) x + b, mask = 1 with probability q
     drop_connect(model, keep=q)             a network of them
+    drawn_step(loss)                        a step for ``training.fit`` that draws: masks, whatever the network has
     applied                                 a layer's map with another weight
 
 Masks come from the generator of ``drawing``, one a pass, for training and for prediction (``predict_members``).
@@ -13,11 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from weightlore.data import Split
 from weightlore.errors import ParameterError
-from weightlore.uncertainty.bayesian.drawing import Stochastic
+from weightlore.training import Step, cross_entropy
+from weightlore.uncertainty.bayesian.drawing import Stochastic, drawing
 from weightlore.uncertainty.ensembles.batched import with_layers
 
-__all__ = ["DropConnectConv2d", "DropConnectLinear", "applied", "drop_connect"]
+__all__ = ["DropConnectConv2d", "DropConnectLinear", "applied", "drawn_step", "drop_connect"]
 
 
 class _DropConnect(Stochastic):
@@ -103,7 +106,7 @@ def drop_connect(model: nn.Module, *, keep: float) -> nn.Module:
         keep: q, the share of weights that stay, in (0, 1].
 
     Returns:
-        The copy. It is trained inside ``drawing`` and asked by ``predict_members``.
+        The copy. It is trained by ``drawn_step`` and asked by ``predict_members``.
 
     Raises:
         ParameterError: if there is no such layer, or q is out of range.
@@ -123,6 +126,25 @@ def drop_connect(model: nn.Module, *, keep: float) -> nn.Module:
         return DropConnectConv2d(layer, keep=keep) if isinstance(layer, nn.Conv2d) else None
 
     return with_layers(model, replace)
+
+
+def drawn_step(loss: Step = cross_entropy) -> Step:
+    """Return a step of training for ``training.fit`` whose pass draws from the generator, without a divergence.
+
+    Args:
+        loss: a step; it is called inside ``drawing``.
+
+    Returns:
+        A function of model, batch and generator.
+
+    Source: [wan2013dropconnect], training with a random mask for each pass
+    """
+
+    def step(model: nn.Module, batch: Split, generator: torch.Generator) -> Tensor:
+        with drawing(model, generator):
+            return loss(model, batch, generator)
+
+    return step
 
 
 def applied(layer: nn.Linear | nn.Conv2d, x: Tensor, weight: Tensor, *, bias: Tensor | None) -> Tensor:

@@ -43,7 +43,7 @@ class DropoutDraws(Stochastic):
         >>> layer = DropoutDraws(0.5)
         >>> with drawing(layer, torch.Generator().manual_seed(0)):
         ...     layer(torch.ones(1, 6))
-        tensor([[0., 2., 0., 0., 0., 2.]])
+        tensor([[2., 2., 0., 2., 2., 2.]])
 
     Source: [gal2016dropout], masks as draws of the weights; scaled as torch does, so that the mean is x
     """
