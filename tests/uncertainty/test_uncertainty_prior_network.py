@@ -129,6 +129,16 @@ def test_property_outliers_are_best_undecided():
     assert torch.equal(outlier_exposure_loss(z, y, outside=off, weight=0.0), F.cross_entropy(z, y))
 
 
+def test_property_any_integers_are_class_numbers():
+    z, y = normal(3, 3), torch.tensor([0, 1, 2])
+    for loss in (
+        lambda t: dirichlet_prior_loss(z, t, direction="reverse"),
+        lambda t: representation_gap_loss(z, t, outside=z),
+        lambda t: outlier_exposure_loss(z, t, outside=z, weight=0.5),
+    ):
+        assert torch.equal(loss(y), loss(y.to(torch.int32)))
+
+
 def test_error_of_options_and_numbers():
     z, y = torch.zeros(1, 3), torch.tensor([0])
     with pytest.raises(ParameterError, match="direction is one of 'forward', 'reverse'"):
@@ -160,6 +170,8 @@ def test_error_of_an_outside_of_another_network(outside):
 
 def test_error_of_what_is_not_finite():
     z, y, bad = torch.zeros(1, 3), torch.tensor([0]), torch.full((1, 3), math.nan)
+    with pytest.raises(ParameterError, match="from 0 to 2"):
+        dirichlet_prior_loss(z, y + 3, direction="forward")
     for loss in (
         lambda: dirichlet_prior_loss(z, y, direction="reverse", outside=bad),
         lambda: representation_gap_loss(z, y, outside=bad),

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from weightlore.errors import ParameterError, require_finite
-from weightlore.uncertainty.calibration.logits import log_probs_of
+from weightlore.uncertainty.calibration.calibrator import require_pairs
 
 __all__ = ["outlier_exposure_loss"]
 
@@ -41,11 +41,11 @@ def outlier_exposure_loss(logits: Tensor, y: Tensor, *, outside: Tensor, weight:
     """
     if not 0 <= weight < float("inf"):
         raise ParameterError(f"weight must be finite and at least 0, got {weight!r}; 0 is the cross-entropy")
-    log_p = log_probs_of(logits, y)
+    _, y = require_pairs(logits, y)
     if outside.ndim != 2 or outside.shape[1:] != logits.shape[1:] or len(outside) == 0:
         raise ParameterError(
             f"logits from outside need shape (M, {logits.shape[1]}), those of the same network, got "
             f"{tuple(outside.shape)}"
         )
     require_finite("a logit from outside", outside)
-    return F.nll_loss(log_p, y) - weight * F.log_softmax(outside, 1).mean()
+    return F.cross_entropy(logits, y) - weight * F.log_softmax(outside, 1).mean()

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from weightlore.errors import ParameterError, require_option
-from weightlore.uncertainty.calibration.logits import log_probs_of
+from weightlore.uncertainty.calibration.calibrator import require_pairs
 from weightlore.uncertainty.dirichlet import kl_divergence
 from weightlore.uncertainty.measures.members import logits_of
 from weightlore.uncertainty.predictions.dirichlet import DirichletPrediction
@@ -118,7 +118,7 @@ def evidential_classification_loss(
     require_option("risk", risk, Risk)
     if not 0 <= strength < float("inf"):
         raise ParameterError(f"strength must be finite and at least 0, got {strength!r}; 0 leaves the price out")
-    log_probs_of(logits, y)  # for its checks
+    _, y = require_pairs(logits, y)
     alpha = evidential_prediction(logits, evidence=evidence).alpha.double()
     right = F.one_hot(y, alpha.shape[1]).double()
     wrong = kl_divergence(right + (1 - right) * alpha, torch.ones_like(alpha[:1]))

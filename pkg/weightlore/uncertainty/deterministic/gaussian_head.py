@@ -177,8 +177,8 @@ def _elements(prediction: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
         )
     if bool((variance <= 0).any()):
         raise ParameterError(
-            f"a variance must be above 0, got {float(variance.detach().min())}; softplus of what the network says, plus a "
-            "little, is, as in GaussianHead"
+            f"a variance must be above 0, got {float(variance.detach().min())}; softplus of what the network says, "
+            "plus a little, is, as in GaussianHead"
         )
     squares = (y.reshape(mean.shape) - mean) ** 2 / variance
     return 0.5 * (variance.log() + squares + log(2 * pi)).reshape(len(mean), -1)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from weightlore.errors import ParameterError
-from weightlore.uncertainty.calibration.logits import log_probs_of
+from weightlore.uncertainty.calibration.calibrator import require_pairs
 from weightlore.uncertainty.measures.members import logits_of
 from weightlore.uncertainty.predictions.categorical import CategoricalPrediction
 
@@ -36,7 +36,7 @@ class InhibitedSoftmax:
         >>> InhibitedSoftmax(0.0).certainty(torch.tensor([[0.0, 0.0], [9.0, 0.0]]))
         tensor([0.6667, 0.9999])
 
-    Source: [mozejko2018inhibited], inhibited softmax
+    Source: [mozejko2018inhibited], inhibited softmax; the loss in two parts with a weight is ours
     """
 
     def __init__(self, constant: float = 1.0) -> None:
@@ -111,11 +111,11 @@ class InhibitedSoftmax:
         Raises:
             ParameterError: if these are no logits and class numbers, or the weight is out of range.
         """
-        # Departs from the paper: there the price acts on activations; this one comes out of the same cross-entropy.
+        # The price is what the cross-entropy of an inhibited softmax has beyond that of a plain one.
         if not 0 <= evidence_weight < math.inf:
             raise ParameterError(f"evidence_weight must be finite and at least 0, got {evidence_weight!r}")
-        plain = F.nll_loss(log_probs_of(logits, y), y)
-        return plain - evidence_weight * self._log_certainty(logits).mean()
+        _, y = require_pairs(logits, y)
+        return F.cross_entropy(logits, y) - evidence_weight * self._log_certainty(logits).mean()
 
     def _energy(self, logits: Tensor) -> Tensor:
         logits_of(logits)

@@ -33,7 +33,7 @@ class MixtureDensity:
         variances: shape (N, M, D), > 0.
 
     Raises:
-        ParameterError: if shapes do not fit, or a variance is not above 0.
+        ParameterError: if shapes do not fit, a variance is not above 0, or weights do not sum to 1.
 
     Source: [bishop1994mixture]
     """
@@ -51,6 +51,10 @@ class MixtureDensity:
             )
         if bool((self.variances <= 0).any()):
             raise ParameterError(f"a variance must be above 0, got {float(self.variances.detach().min()):g}")
+        if bool(((off := self.log_weights.detach().logsumexp(1).abs()) > 1e-3).any()):
+            raise ParameterError(
+                f"weights must sum to 1, got a sum off by a factor e^{float(off.max()):g}; log_softmax"
+            )
 
     @property
     def mean(self) -> Tensor:

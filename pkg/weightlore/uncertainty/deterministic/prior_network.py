@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from weightlore.errors import ParameterError, require_finite, require_option
-from weightlore.uncertainty.calibration.logits import log_probs_of
+from weightlore.uncertainty.calibration.calibrator import require_pairs
 from weightlore.uncertainty.dirichlet import kl_divergence
 from weightlore.uncertainty.predictions.dirichlet import DirichletPrediction
 
@@ -64,10 +64,10 @@ def dirichlet_prior_loss(
         forward    mean KL(Dir(beta) || Dir(alpha))  + weight mean over outside of KL(Dir(1) || Dir(alpha))
         reverse    mean KL(Dir(alpha) || Dir(beta))  + weight mean over outside of KL(Dir(alpha) || Dir(1))
 
-    Where classes overlap, the network sees several targets for one input. The forward loss is best where
-    E ln p under alpha equals the average of that under the targets, which makes a distribution that is low in the
-    middle and high at corners, flatter than any of its targets; the reverse loss is best at the one Dirichlet
-    distribution with the average of their concentrations, which keeps their precision.
+    Where classes overlap, the network sees several targets for one input. The forward loss is best where E ln p under
+    alpha equals the average of that under the targets: between two classes and with the numbers below, a distribution
+    that is low in the middle and high at both corners, with a precision below 1. The reverse loss is best at the one
+    Dirichlet distribution with the average of their concentrations, which keeps their precision.
 
     Args:
         logits: of examples inside, shape (N, C).
@@ -93,7 +93,7 @@ def dirichlet_prior_loss(
     """
     require_option("direction", direction, Direction)
     _require(base=(base, True), precision=(precision, True), weight=(weight, False))
-    log_probs_of(logits, y)  # for its checks
+    _, y = require_pairs(logits, y)
     target = base + precision * F.one_hot(y, logits.shape[1]).to(logits)
     loss = _divergence(logits, target, direction)
     if outside is None:
@@ -136,7 +136,7 @@ def representation_gap_loss(
 
     Source: [nandy2020gap], the loss with sigmoids of the logits; the numbers are those of its published code
     """
-    log_p, classes = log_probs_of(logits, y), logits.shape[1]
+    (_, y), classes = require_pairs(logits, y), logits.shape[1]
     _require_outside(outside, logits)
     push = 1 / classes - 0.5 if outside_push is None else outside_push
     if not push < 0 or push == -float("inf"):
@@ -145,7 +145,7 @@ def representation_gap_loss(
             "with two classes give one, such as -0.5"
         )
     _require(inside_push=(inside_push, True), weight=(weight, False))
-    inside = F.nll_loss(log_p, y) - inside_push * logits.sigmoid().mean()
+    inside = F.cross_entropy(logits, y) - inside_push * logits.sigmoid().mean()
     return inside + weight * (-F.log_softmax(outside, 1).mean() - push * outside.sigmoid().mean())
 
 
