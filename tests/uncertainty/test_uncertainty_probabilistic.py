@@ -91,6 +91,21 @@ def test_oracle_a_factor_of_the_prior_put_in_again():
     torch.testing.assert_close(wide.means[0], seen.means[0] / seen.variances[0] / exact_precision, rtol=1e-6, atol=1e-9)
 
 
+def test_limit_factors_that_leave_no_density_stay():
+    start = initial_beliefs((3, 1), noise=known(0.3), prior=GammaFactor(6.0, 6.0), generator=seeded())
+    same = reweighed(start)
+    assert all(
+        torch.equal(a, b) for a, b in zip(same.means + same.variances, start.means + start.variances, strict=True)
+    )
+    assert torch.equal(same.sites, start.sites), "before any observation a weight is its factor, and nothing is left"
+    assert same.prior == start.prior
+    narrow = WeightBeliefs(
+        start.means, tuple(v / 2 for v in start.variances), start.noise, GammaFactor(1.5, 1.0), start.sites
+    )
+    narrow.sites[1] = 1.0
+    assert reweighed(narrow).prior == narrow.prior, "a shape of 1.5 cannot give 1 away"
+
+
 def test_property_large_weights_widen_the_prior():
     start = initial_beliefs((1, 1), noise=known(0.01), prior=GammaFactor(6.0, 6.0), generator=seeded())
     small, large = (
@@ -181,5 +196,7 @@ def test_error_before_the_data_and_without_fit():
         ProbabilisticBackprop((2,)).fit(normal(3, 1), normal(3, 2), generator=seeded())
     with pytest.raises(ParameterError, match="must be finite"):
         ProbabilisticBackprop((2,)).fit(normal(3, 1) * math.inf, normal(3), generator=seeded())
+    with pytest.raises(ParameterError, match="y must be floating rows"):
+        ProbabilisticBackprop((2,)).fit(normal(3, 1), [1.0, 2.0, 3.0], generator=seeded())
     with pytest.raises(ParameterError, match="width must be a whole number"):
         ProbabilisticBackprop((0,))

@@ -155,7 +155,8 @@ def reweighed(beliefs: WeightBeliefs) -> WeightBeliefs:
         ln Z = ln N(0; m, rate/(shape - 1) + v)
 
     The product of N(m, v) and N(0, rate/(shape - 1)) is the new belief about the weight; the moments of the precision
-    follow from Z. A factor that leaves no density when taken out stays.
+    follow from Z. A factor that leaves no density when taken out, or finds none when
+    put in, stays.
 
     Args:
         beliefs: about the weights.
@@ -171,7 +172,10 @@ def reweighed(beliefs: WeightBeliefs) -> WeightBeliefs:
             continue
         without, v = GammaFactor(prior.shape - shape, prior.rate - rate), 1 / left
         weighted = means[i] / variances[i]  # precision times mean, to which a factor around zero adds nothing
-        prior = without.matched(_seen(v * weighted, v))
+        found = without.matched(_seen(v * weighted, v))
+        if found == without:  # no density came out: the factor stays as it was
+            continue
+        prior = found
         sites[i] = [1 / without.variance, prior.shape - without.shape, prior.rate - without.rate]
         variances[i] = 1 / (left + sites[i][0])
         means[i] = variances[i] * weighted

@@ -27,6 +27,8 @@ from weightlore.uncertainty.sources.rows import require_rows
 
 __all__ = ["ProbabilisticBackprop"]
 
+SIXES = GammaFactor(6.0, 6.0)
+
 
 class ProbabilisticBackprop:
     """Regression by a network of ReLU layers whose weights are independent Gaussians, found by matching moments.
@@ -58,8 +60,8 @@ class ProbabilisticBackprop:
         self,
         hidden: tuple[int, ...] = (50,),
         *,
-        noise: GammaFactor = GammaFactor(6.0, 6.0),  # noqa: B008
-        prior: GammaFactor = GammaFactor(6.0, 6.0),  # noqa: B008
+        noise: GammaFactor = SIXES,
+        prior: GammaFactor = SIXES,
     ) -> None:
         for width in hidden:
             require_counts(width=width)
@@ -91,7 +93,8 @@ class ProbabilisticBackprop:
             ParameterError: if shapes do not fit, or an entry is not finite.
         """
         require_counts(passes=passes)
-        inputs, targets = require_rows("x", x), require_rows("y", y[:, None] if y.ndim == 1 else y, 1)
+        column = y[:, None] if isinstance(y, Tensor) and y.ndim == 1 else y
+        inputs, targets = require_rows("x", x), require_rows("y", column, 1)
         if len(inputs) != len(targets):
             raise ParameterError(f"every input has a target, got {len(inputs)} and {len(targets)}; give N of each")
         scales = _scale(inputs), _scale(targets)
