@@ -29,6 +29,7 @@ from weightlore.uncertainty.bayesian import (
     variational,
     warmed,
 )
+from weightlore.uncertainty.bayesian.mean_field import random_signs
 from weightlore.uncertainty.sources import BayesianLinearRegression
 
 ESTIMATORS = ("plain", "local", "flipout")
@@ -338,3 +339,15 @@ def test_error_flipout_needs_a_batch(make, shape):
     layer = make("flipout")
     with pytest.raises(ParameterError, match=r"use x\[None\]"), drawing(layer, seeded()):
         layer(numbers(*shape))
+
+
+def test_property_signs_are_even_and_independent():
+    signs = random_signs((2001, 5), like=torch.zeros(1), generator=seeded())
+    assert signs.shape == (2001, 5)
+    assert bool((signs.abs() == 1).all())
+    flat = signs.flatten()
+    assert abs(flat.mean()) < 5 / len(flat) ** 0.5
+    for lag in (1, 2, 5, 8):
+        assert abs((flat[lag:] * flat[:-lag]).mean()) < 5 / len(flat) ** 0.5
+    for place in range(8):  # of a byte in its word
+        assert abs(flat[place::8].mean()) < 5 * (8 / len(flat)) ** 0.5

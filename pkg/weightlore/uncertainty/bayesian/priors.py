@@ -153,7 +153,8 @@ def gaussian_kl(mean: Tensor, std: Tensor, *, prior_std: float, prior_mean: floa
     _require_std(prior_std=prior_std)
     if mean.shape != std.shape:
         raise ParameterError(f"every weight has a mean and a std, got shapes {tuple(mean.shape)}, {tuple(std.shape)}")
-    squares = std.square().sum() + (mean - prior_mean).square().sum()
+    off = (mean - prior_mean if prior_mean else mean).flatten()
+    squares = std.flatten().dot(std.flatten()) + off.dot(off)  # one pass each
     return mean.numel() * (math.log(prior_std) - 0.5) - std.log().sum() + squares / (2 * prior_std**2)
 
 
