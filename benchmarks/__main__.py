@@ -27,6 +27,7 @@ from benchmarks import (
     trials_cnn,
     trials_layer,
     trials_mlp,
+    variational_step,
     wires,
 )
 
@@ -52,6 +53,7 @@ WORKLOADS = {
     "rankings": rankings.races,
     "calibration_errors": calibration_errors.races,
     "temperature": temperature.races,
+    "variational_step": variational_step.races,
 }
 
 
