@@ -27,6 +27,7 @@ SECTIONS = {
         *("head", "deterministic", "ensembles", "joint", "choice", "distillation", "views"),
         *("calibration", "brier", "losses", "repair"),
         *("ranking", "regression", "conformal"),
+        "distance",
         "dropout",
         "variational",
         *("laplace",),
