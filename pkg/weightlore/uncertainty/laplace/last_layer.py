@@ -1,0 +1,165 @@
+"""The last layer alone, with all its correlations: the features before it are fixed, and the model is linear in it.
+
+f = W (phi, 1),   H = sum_i Lambda_i (x) (phi_i, 1) (phi_i, 1)^T       in closed form, no backward pass
+cov_cd = (phi, 1)^T [A^-1]_cd (phi, 1)                                 one block of the inverse for two outputs
+
+    fit_last_layer         -> LastLayerCurvature
+    LastLayerPosterior     a full Gaussian with a short way to the covariance of the outputs
+
+The other structures take the last layer as a group: ``fit_kron(model, data, likelihood, group="readout")``.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from weightlore.data import Split
+from weightlore.errors import ParameterError
+from weightlore.networks.layered import require_counts
+from weightlore.parameters.groups import Group
+from weightlore.training.evaluation import require_fitting
+from weightlore.uncertainty.laplace.blocks import Matrices, matrices_of, named
+from weightlore.uncertainty.laplace.directions import Directions, unit_directions
+from weightlore.uncertainty.laplace.full import FullCurvature, FullPosterior
+from weightlore.uncertainty.laplace.roots import Likelihood, output_hessian
+
+__all__ = ["LastLayerCurvature", "LastLayerPosterior", "fit_last_layer"]
+
+LARGEST = 10_000  # parameters: 0.8 GB
+
+
+@dataclass(frozen=True, eq=False)
+class LastLayerCurvature(FullCurvature):
+    """The curvature of the last layer as a matrix.
+
+    Args:
+        names: of its parameters.
+        hessian: H, shape (P, P), float64.
+        matrices: where weights and bias lie in it.
+
+    Source: [kristiadi2020bayesian]
+    """
+
+    matrices: Matrices
+
+    def with_prior(self, tau: Tensor) -> "LastLayerPosterior":
+        """Return the Gaussian with the precision A = H + diag(tau).
+
+        Args:
+            tau: prior precision, shape () or (P,).
+
+        Raises:
+            IndefiniteError: if A has an eigenvalue that is not above 0, which is named.
+        """
+        return LastLayerPosterior(super().with_prior(tau).factor, self.matrices)
+
+
+@dataclass(frozen=True, eq=False)
+class LastLayerPosterior(FullPosterior):
+    """A Gaussian over the parameters of the last layer, with a dense precision.
+
+    Args:
+        factor: the lower Cholesky factor of A, shape (P, P), float64.
+        matrices: where weights and bias lie in it.
+
+    Source: [kristiadi2020bayesian]; [snoek2015scalable], the linear model on features
+    """
+
+    matrices: Matrices
+
+    def functional(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs (N, C) and their covariances J A^-1 J^T, shape (N, C, C), without forming Jacobians.
+
+        Args:
+            model: whose curvature was taken; used in evaluation mode and left as it is.
+            x: inputs, shape (N, ...).
+
+        Raises:
+            ParameterError: as ``directions``.
+        """
+        places = self.matrices.blocks[0].places
+        inverse = torch.cholesky_inverse(self.factor)[places][..., places]  # (C, I, C, I)
+        pieces = list(unit_directions(model, x, group=named(self.matrices.names)))
+        outputs = torch.cat([piece.outputs for piece in pieces]).double()
+        return outputs, torch.cat([_blocks(piece.inputs[0][:, 0].double(), inverse) for piece in pieces])
+
+
+def fit_last_layer(
+    model: nn.Module,
+    data: Split,
+    likelihood: Likelihood,
+    *,
+    group: Group,
+    noise_variance: float = 1.0,
+    batch_size: int = 500,
+) -> LastLayerCurvature:
+    """Return the whole curvature of the last layer; here the Gauss-Newton matrix is the second derivative itself.
+
+    Args:
+        model: trained, returns (N, C) straight from a linear layer; used in evaluation mode and left as it is.
+        data: N examples, those of training.
+        likelihood: what the outputs mean.
+        group: that layer, by name or predicate.
+        noise_variance: s2 > 0, of a regression's targets.
+        batch_size: examples per pass; the result does not depend on it but for rounding.
+
+    Returns:
+        The curvature, a sum over the data, in the order of the parameters.
+
+    Raises:
+        ParameterError: if the group is not the last layer, or has more than 10,000 parameters; if the data do not fit.
+
+    Example:
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy
+        >>> fit_last_layer(healthy(), digits("validation"), "classification", group="readout").hessian.shape
+        torch.Size([330, 330])
+
+    Source: [kristiadi2020bayesian]; [snoek2015scalable]
+    """
+    which = matrices_of(model, group)
+    require_counts(batch_size=batch_size)
+    require_fitting(model, data)
+    _require_small(which.size)
+    H = torch.zeros(which.size, which.size, dtype=torch.float64, device=data.x.device)
+    for found in unit_directions(model, data.x, group=named(which.names), batch_size=batch_size):
+        _require_last(found)
+        phi, places = found.inputs[0][:, 0], which.blocks[0].places
+        Lambda = output_hessian(found.outputs, likelihood, noise_variance=noise_variance)
+        for c, row in enumerate(places):
+            weighted = (Lambda[:, c, :, None] * phi[:, None]).flatten(1)  # (N, C I)
+            H[row[:, None], places.flatten()] += (phi.mT @ weighted).double()
+    return LastLayerCurvature(which.names, (H + H.mT) / 2, which)
+
+
+def _blocks(phi: Tensor, inverse: Tensor) -> Tensor:
+    """Return phi^T inverse[c, :, d, :] phi for each example, shape (N, C, C)."""
+    C, width = inverse.shape[:2]
+    found = phi.new_empty(len(phi), C, C)
+    for c in range(C):
+        product = (phi @ inverse[c, :, c:].flatten(1)).unflatten(1, (C - c, width))
+        found[:, c, c:] = found[:, c:, c] = (product @ phi[:, :, None])[..., 0]
+    return found
+
+
+def _require_small(size: int) -> None:
+    if size > LARGEST:
+        raise ParameterError(
+            f"a full precision of {size} parameters takes {8 * size * size:,} bytes, allowed are {LARGEST}; take "
+            'structure="kron" or "diag" for this layer'
+        )
+
+
+def _require_last(found: Directions) -> None:
+    """Check that what comes back to the only matrix is what was sent from the outputs."""
+    C = found.outputs.shape[1]
+    if len(found.matrices.blocks) == 1 and found.backward[0].shape[1:] == (C, 1, C):
+        sent = found.backward[0][:, :, 0]
+        if torch.equal(sent, torch.eye(C, dtype=sent.dtype, device=sent.device).expand_as(sent)):
+            return
+    layers = ", ".join(dict.fromkeys(block.layer for block in found.matrices.blocks))
+    raise ParameterError(
+        f"the outputs do not come straight from {layers or 'the network'}; choose the linear layer that makes the "
+        'logits alone, such as group="readout"'
+    )
