@@ -45,7 +45,7 @@ class SpectralBound(nn.Module):
     Raises:
         ParameterError: if the bound is not positive and finite, or the layer is of another kind.
 
-    Source: [liu2020sngp], Eq. (10), as a parametrization; convolutions by their own operator are ours
+    Source: [liu2020sngp], spectral normalization of hidden weights, as a parametrization; convolutions by their own operator are ours
     """
 
     u: Tensor
@@ -141,7 +141,7 @@ def spectral_norm_linear(layer: nn.Linear, bound: float, *, generator: torch.Gen
         tensor([[2.0000, 0.0000],
                 [0.0000, 0.5000]])
 
-    Source: [liu2020sngp], Eq. (10)
+    Source: [liu2020sngp], spectral normalization of hidden weights
     """
     _require_unbounded(layer, nn.Linear)
     parametrize.register_parametrization(layer, "weight", SpectralBound(layer, bound, None, generator))
@@ -169,7 +169,7 @@ def spectral_norm_conv2d(
         ParameterError: if the bound is out of range, the image is smaller than the kernel, or the layer is bounded
             already or of another kind.
 
-    Source: [liu2020sngp], Eq. (10); the convolution's own operator is ours
+    Source: [liu2020sngp], spectral normalization of hidden weights; the convolution's own operator is ours
     """
     _require_unbounded(layer, nn.Conv2d)
     try:
@@ -232,7 +232,7 @@ def with_bounds(model: nn.Module, x: Tensor, *, bound: float, generator: torch.G
     Raises:
         ParameterError: if there is nothing to bound, or a layer or the bound does not suit.
 
-    Source: [liu2020sngp], Algorithm 1, spectral normalization of the hidden weights
+    Source: [liu2020sngp], spectral normalization of the hidden weights
     """
     bounded = copy.deepcopy(model)
     layers = [m for name, m in bounded.named_modules() if _plain(m) and name.rpartition(".")[2] != "readout"]

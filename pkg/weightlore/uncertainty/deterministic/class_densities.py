@@ -43,7 +43,7 @@ class DeepDeterministicUncertainty:
         >>> ddu.score(digits("test").x[:5]).shape
         torch.Size([5])
 
-    Source: [mukhoti2023ddu], Algorithm 1; jitter in units of the features is ours
+    Source: [mukhoti2023ddu], density of features; jitter in units of the features is ours
     """
 
     def __init__(self, *, jitter: float = 1e-3) -> None:

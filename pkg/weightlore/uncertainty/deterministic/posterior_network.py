@@ -41,7 +41,7 @@ class PosteriorNetwork(nn.Module):
     Raises:
         ParameterError: if counts are below 1 or not one for each density.
 
-    Source: [charpentier2020posterior], Eq. (3)-(4); the limit of 30 is ours
+    Source: [charpentier2020posterior], pseudo-counts by density; the limit of 30 is ours
     """
 
     log_counts: Tensor
@@ -138,7 +138,7 @@ def posterior_network_loss(alpha: Tensor, y: Tensor, *, weight: float) -> Tensor
         >>> posterior_network_loss(torch.tensor([[2.0, 1.0]]), torch.tensor([0]), weight=0.0)
         tensor(0.5000)
 
-    Source: [charpentier2020posterior], Eq. (5)
+    Source: [charpentier2020posterior], expected cross-entropy and entropy
     """
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
         raise ParameterError(f"the weight of the entropy must be >= 0 and finite, got {weight!r}")
@@ -158,7 +158,7 @@ def posterior_network_step(weight: float = 1e-4) -> Step:
     Args:
         weight: of the entropy, >= 0.
 
-    Source: [charpentier2020posterior], Eq. (5)
+    Source: [charpentier2020posterior], expected cross-entropy and entropy
     """
 
     def step(model: nn.Module, batch: Split, generator: torch.Generator) -> Tensor:

@@ -48,7 +48,7 @@ class RBFHead(nn.Module):
         >>> head(torch.zeros(5, 16, dtype=torch.float64)).shape
         torch.Size([5, 3])
 
-    Source: [vanamersfoort2020duq], Eq. (1), (3)-(5)
+    Source: [vanamersfoort2020duq], kernel and moving averages of centroids
     """
 
     counts: Tensor
@@ -218,7 +218,7 @@ def radial_loss(exponents: Tensor, y: Tensor) -> Tensor:
         >>> radial_loss(torch.tensor([[0.0, 100.0]]), torch.tensor([0]))
         tensor(0.)
 
-    Source: [vanamersfoort2020duq], Eq. (2)
+    Source: [vanamersfoort2020duq], loss
     """
     if exponents.ndim != 2 or not bool((exponents >= 0).all()):
         raise ParameterError(f"exponents must be >= 0, shape (N, C), got {tuple(exponents.shape)}")
@@ -247,7 +247,7 @@ def gradient_penalty(model: DUQ, x: Tensor) -> Tensor:
     Raises:
         ParameterError: if x is not floating.
 
-    Source: [vanamersfoort2020duq], Eq. (7), two-sided gradient penalty
+    Source: [vanamersfoort2020duq], two-sided gradient penalty
     """
     if not x.is_floating_point():
         raise ParameterError(f"inputs must be floating to have a slope, got {x.dtype}")

@@ -37,7 +37,7 @@ class RadialFlow(nn.Module):
         >>> flow(torch.zeros(5, 2, dtype=torch.float64)).shape
         torch.Size([5, 3])
 
-    Source: [charpentier2020posterior], section 3, radial flows
+    Source: [charpentier2020posterior], radial flows
     """
 
     def __init__(

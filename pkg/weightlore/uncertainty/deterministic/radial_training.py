@@ -98,7 +98,7 @@ def fit_duq(
     Raises:
         ParameterError: if lambda is negative, or as ``training.fit`` does.
 
-    Source: [vanamersfoort2020duq], Algorithm 1
+    Source: [vanamersfoort2020duq], centroids updated after each step
     """
     if isinstance(penalty, bool) or not isinstance(penalty, int | float) or not 0 <= penalty < math.inf:
         raise ParameterError(f"penalty weighs the slope and must be >= 0 and finite, got {penalty!r}")

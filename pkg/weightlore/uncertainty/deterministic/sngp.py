@@ -35,7 +35,7 @@ class SNGP(nn.Module):
         trunk: from inputs (N, ...) to features (N, H), bounded by ``with_bounds``. Kept, not copied.
         head: reads H features.
 
-    Source: [liu2020sngp], Algorithm 1
+    Source: [liu2020sngp]
     """
 
     def __init__(self, trunk: nn.Module, head: RandomFeatureGP) -> None:
@@ -169,7 +169,7 @@ def sngp(
     Raises:
         ParameterError: if there is no readout, nothing to bound, or an argument is out of range.
 
-    Source: [liu2020sngp], Algorithm 1
+    Source: [liu2020sngp]
     """
     trunk, features = trunk_of(network)
     like = next(network.parameters())
@@ -203,7 +203,7 @@ def sngp_loss(model: SNGP, batch: Split, *, num_data: int) -> Tensor:
     Raises:
         ParameterError: if targets do not fit, or N is below 1.
 
-    Source: [liu2020sngp], Eq. (9)
+    Source: [liu2020sngp], negative log joint
     """
     if num_data < 1:
         raise ParameterError(f"num_data is the number of training examples, at least 1, got {num_data}")
@@ -245,7 +245,7 @@ def fit_sngp(
     Raises:
         ParameterError: as ``training.fit``.
 
-    Source: [liu2020sngp], Algorithm 1; the pass for the precision comes after the last epoch, with parameters that no
+    Source: [liu2020sngp]; the pass for the precision comes after the last epoch, with parameters that no
         longer move
     """
     # Departs from the paper: it adds up the precision during the last epoch, while the parameters still move.

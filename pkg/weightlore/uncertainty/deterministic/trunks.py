@@ -65,7 +65,7 @@ class ResidualTrunk(nn.Module):
         >>> trunk(torch.zeros(5, 2, dtype=torch.float64)).shape
         torch.Size([5, 16])
 
-    Source: [liu2020sngp], section 3.1 and Proposition 1; the turn that keeps distances is ours
+    Source: [liu2020sngp], residual layers keep distances; the turn that keeps distances is ours
     """
 
     projection: Tensor
