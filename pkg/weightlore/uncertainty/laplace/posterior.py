@@ -6,6 +6,7 @@ A curvature H is a sum over the data, without the prior; with a prior precision 
 
     Curvature     .with_prior(tau) -> Posterior
     Posterior     .log_det, .variance(), .sample(...), .covariance(jacobian)
+    Functional    .functional(model, x): outputs and their covariances without Jacobians, where a structure can
     prior_of      tau as a number for each parameter, checked
 """
 
@@ -13,11 +14,11 @@ import math
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from weightlore.errors import ParameterError
 
-__all__ = ["Curvature", "Posterior", "prior_of"]
+__all__ = ["Curvature", "Functional", "Posterior", "prior_of"]
 
 
 @runtime_checkable
@@ -42,6 +43,18 @@ class Posterior(Protocol):
 
     def covariance(self, jacobian: Tensor) -> Tensor:
         """Return J A^-1 J^T for each example, (N, C, P) -> (N, C, C), float64."""
+        ...
+
+
+@runtime_checkable
+class Functional(Protocol):
+    """A posterior that knows a shorter way to the covariances of outputs than J A^-1 J^T.
+
+    Source: ours
+    """
+
+    def functional(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs (N, C) and their covariances (N, C, C), float64."""
         ...
 
 
