@@ -45,7 +45,7 @@ class SpectralBound(nn.Module):
     Raises:
         ParameterError: if the bound is not positive and finite, or the layer is of another kind.
 
-    Source: [liu2020sngp], spectral normalization of hidden weights, as a parametrization; convolutions by their own operator are ours
+    Source: [liu2020sngp], spectral normalization, as a parametrization; the operator of a convolution is ours
     """
 
     u: Tensor

@@ -50,7 +50,7 @@ class RandomFeatureGP(nn.Module):
         >>> head(torch.zeros(5, 16, dtype=torch.float64)).shape
         torch.Size([5, 3])
 
-    Source: [liu2020sngp], random features and Laplace covariance; [rasmussen2006gaussian] where the likelihood is Gaussian
+    Source: [liu2020sngp], random features and covariance; [rasmussen2006gaussian] where the likelihood is Gaussian
     """
 
     frequency: Tensor
