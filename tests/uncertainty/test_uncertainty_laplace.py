@@ -366,6 +366,39 @@ def test_property_the_last_layer_is_a_block_of_all():
     )
 
 
+@pytest.mark.parametrize("structure", ["full", "diag", "kron", "ekfac"])
+@pytest.mark.parametrize("subset", ["all", "last_layer"])
+def test_property_every_structure_has_the_covariances_of_its_jacobians(structure, subset):
+    data, net = classes(), mlp((5, 4, 3), generator=seeded())
+    found = Laplace(net, "classification", structure=structure, subset=subset, prior_precision=3.0).fit(data)
+    mean, covariance = found.functional(data.x)
+    joint_mean, joint = found.joint(data.x[:2])
+    assert torch.allclose(mean, net(data.x).detach())
+    assert torch.allclose(mean[:2].flatten(), joint_mean)
+    assert torch.allclose(joint[3:6, 3:6], covariance[1], rtol=1e-8, atol=1e-12)
+    drawn = found.posterior.sample(20_000, generator=seeded())
+    assert torch.allclose(drawn.var(0), found.posterior.variance(), rtol=0.08)
+    shifted = found.with_prior(9.0)
+    assert (shifted.posterior.variance() < found.posterior.variance()).all()
+    assert shifted.posterior.log_det > found.posterior.log_det
+
+
+@pytest.mark.parametrize("structure", ["diag", "kron", "ekfac"])
+def test_oracle_one_layer_of_one_output(structure):
+    data = table()
+    net, exact = at_the_mode(data)
+    found = Laplace(net, "regression", structure=structure, prior_precision=TAU, noise_variance=NOISE).fit(data)
+    if structure == "diag":
+        precision = Laplace(net, "regression", structure="full", prior_precision=TAU, noise_variance=NOISE).fit(data)
+        A = precision.posterior.factor @ precision.posterior.factor.mT
+        assert torch.allclose(found.posterior.variance(), 1 / A.diagonal())
+    else:
+        assert log_marginal_likelihood(found) == pytest.approx(float(exact.log_evidence()), rel=1e-9)
+        x = torch.randn(7, 4, generator=seeded(3), dtype=FLOAT)
+        theirs = exact.predict(with_bias(x)).variance.flatten()
+        assert torch.allclose(found.predict(x).variance.flatten(), theirs, rtol=1e-9)
+
+
 def test_property_normalizations_stay_where_they_are():
     net = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 3)).double()
     net(classes().x)

@@ -63,7 +63,7 @@ def test_limit_one_part_is_itself():
 
 
 def test_oracle_an_anchor_at_zero_is_the_prior_of_the_parts():
-    # n times the anchored loss is the negative log joint of which the parts are modes: its curvature is their precision.
+    # n times the anchored loss is the negative log joint, whose curvature is the precision of a part.
     lesson, net, tau = data(3), nn.Linear(4, 3, dtype=torch.float64), 2.0
     part = Laplace(net, "classification", structure="full", prior_precision=tau).fit(lesson)
 

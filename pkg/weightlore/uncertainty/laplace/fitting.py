@@ -4,6 +4,7 @@ Terms            likelihood, structure, subset and the rest, checked together
 fit_curvature    the curvature that they ask for
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,7 +13,11 @@ from torch import Tensor, nn
 from weightlore.data import Split
 from weightlore.errors import ParameterError, require_option
 from weightlore.uncertainty.laplace.covered import Subset, chosen
+from weightlore.uncertainty.laplace.diag import fit_diag
+from weightlore.uncertainty.laplace.ekfac import fit_ekfac
 from weightlore.uncertainty.laplace.full import CurvatureKind, FullCurvature, IndefiniteError, clipped, fit_full
+from weightlore.uncertainty.laplace.kron import fit_kron
+from weightlore.uncertainty.laplace.last_layer import fit_last_layer
 from weightlore.uncertainty.laplace.lowrank import fit_lowrank
 from weightlore.uncertainty.laplace.posterior import Curvature
 from weightlore.uncertainty.laplace.roots import Likelihood
@@ -22,6 +27,7 @@ __all__ = ["OnIndefinite", "Structure", "Terms", "fit_curvature"]
 
 Structure = Literal["full", "diag", "kron", "ekfac", "lowrank"]
 OnIndefinite = Literal["raise", "clip", "ggn"]
+ByLayers = Callable[..., Curvature]
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,11 @@ def fit_curvature(
     if terms.structure == "lowrank":
         rank = terms.rank or 0
         return fit_lowrank(model, data, terms.likelihood, rank=rank, noise_variance=noise, group=group)
-    return _definite(model, data, terms, names, tau)
+    if terms.structure == "full" and (terms.subset == "all" or terms.curvature != "ggn"):
+        return _definite(model, data, terms, names, tau)
+    by_layers: dict[str, ByLayers] = {"full": fit_last_layer, "diag": fit_diag, "kron": fit_kron, "ekfac": fit_ekfac}
+    found = by_layers[terms.structure]
+    return found(model, data, terms.likelihood, noise_variance=noise, group=group, batch_size=batch_size)
 
 
 def _definite(model: nn.Module, data: Split, terms: Terms, names: tuple[str, ...], tau: Tensor) -> FullCurvature:
