@@ -14,7 +14,7 @@ from weightlore.uncertainty.laplace.directions import unit_directions
 from weightlore.uncertainty.laplace.ekfac import fit_ekfac
 from weightlore.uncertainty.laplace.full import IndefiniteError, fit_full
 from weightlore.uncertainty.laplace.jacobians import jacobians
-from weightlore.uncertainty.laplace.kron import factors, fit_kron
+from weightlore.uncertainty.laplace.kron import fit_kron, kronecker_factors
 from weightlore.uncertainty.laplace.last_layer import fit_last_layer
 from weightlore.uncertainty.laplace.posterior import Curvature, Functional, Posterior
 from weightlore.uncertainty.laplace.rotated import squared_entries
@@ -109,7 +109,7 @@ def test_oracle_factors_are_those_of_the_definition():
     model, data = chain(), sample(6)
     f, J = next(jacobians(model, data.x))
     hidden = torch.relu(model[0](data.x)).detach()
-    found = factors(model, data, "classification", batch_size=7)
+    found = kronecker_factors(model, data, "classification", batch_size=7)
     a = torch.cat([hidden, torch.ones(20, 1, dtype=torch.float64)], 1)
     torch.testing.assert_close(found.inputs[1], a.mT @ a / 20)
     p = f.softmax(1)
@@ -138,7 +138,7 @@ def test_oracle_a_kernel_of_one_pixel_is_a_linear_layer():
 def test_oracle_factors_of_a_convolution_are_means_and_sums_over_pixels():
     model = drawn(nn.Sequential(nn.Unflatten(1, (1, 3, 3)), nn.Conv2d(1, 2, 2), nn.Flatten()))
     data = Split(normal(4, 9), normal(4, 8))
-    found = factors(model, data, "regression", noise_variance=0.5)
+    found = kronecker_factors(model, data, "regression", noise_variance=0.5)
     patches = torch.stack(
         [data.x.reshape(4, 3, 3)[:, i : i + 2, j : j + 2].flatten(1) for i in (0, 1) for j in (0, 1)], 1
     )

@@ -7,8 +7,8 @@ number of places that share the weights: 1 in a linear layer, the output pixels 
 independent (the *expand* form; the other choice, *reduce*, sums over places before squaring). H is a sum over the data,
 so the factor 1/N stands once, in A.
 
-    fit_kron      -> RotatedCurvature: eigenvectors of A and G, S = products of their eigenvalues
-    factors       A and G of each layer
+    fit_kron             -> RotatedCurvature: eigenvectors of A and G, S = products of their eigenvalues
+    kronecker_factors    A and G of each layer
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from weightlore.uncertainty.laplace.diag import root_directions
 from weightlore.uncertainty.laplace.roots import Likelihood
 from weightlore.uncertainty.laplace.rotated import Bases, RotatedCurvature
 
-__all__ = ["KroneckerFactors", "factors", "fit_kron"]
+__all__ = ["KroneckerFactors", "fit_kron", "kronecker_factors"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +89,12 @@ def fit_kron(
 
     Source: [ritter2018laplace], with the factors of [martens2015kfac] and [grosse2016conv]
     """
-    return factors(
+    return kronecker_factors(
         model, data, likelihood, noise_variance=noise_variance, group=group, batch_size=batch_size
     ).curvature()
 
 
-def factors(
+def kronecker_factors(
     model: nn.Module,
     data: Split,
     likelihood: Likelihood,
