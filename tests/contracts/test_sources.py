@@ -27,7 +27,7 @@ SECTIONS = {
         *("head", "deterministic", "ensembles", "joint", "choice", "distillation", "views"),
         *("calibration", "brier", "losses", "repair"),
         *("ranking", "regression", "conformal"),
-        "distance",
+        *("distance", "outside", "judges"),
         "dropout",
         "variational",
         *("laplace",),
