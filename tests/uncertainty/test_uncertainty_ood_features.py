@@ -17,11 +17,13 @@ from weightlore.uncertainty.ood import (
     Detector,
     LayerMahalanobis,
     Mahalanobis,
+    MaxLogit,
     RelativeMahalanobis,
     TrustScore,
     ViM,
     fit_gaussians,
     kth_distance,
+    max_logit_score,
     read,
 )
 from weightlore.uncertainty.ood.neighbors import normalized
@@ -196,6 +198,17 @@ def test_property_vim_gives_the_training_data_a_virtual_logit_as_large_as_the_la
     known = read(model, TRAIN.x)
     virtual = detector.residual.scale * detector.residual.lengths(known.features)
     torch.testing.assert_close(virtual.mean(), known.logits.amax(1).mean())
+
+
+def test_property_far_along_known_directions_the_largest_logit_rises_and_vim_falls():
+    """Both trust large logits; only ViM sees what training data lack."""
+    model, data = identity(3), clusters()
+    data = Split(data.x * torch.tensor([1.0, 1.0, 0.01]).double(), data.y)
+    x = torch.tensor([[4.0, 0.0, 0.0], [9.0, 0.0, 0.0], [9.0, 0.0, 5.0]]).double()
+    logit, virtual = MaxLogit(model).score(x), ViM(2).fit(model, data).score(x)
+    torch.testing.assert_close(logit, max_logit_score(model(x)))
+    assert logit.tolist() == [-4, -9, -9]
+    assert virtual[1] < virtual[0] < virtual[2]
 
 
 def test_limit_vim_warns_of_negative_logits():
