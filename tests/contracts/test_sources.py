@@ -31,6 +31,7 @@ SECTIONS = {
         "dropout",
         "variational",
         *("laplace",),
+        "chains",
     ),
 }
 LISTED = [f"{fate}/{section}" for fate, sections in SECTIONS.items() for section in sections]
