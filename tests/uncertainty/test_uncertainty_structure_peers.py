@@ -1,4 +1,4 @@
-"""Structures of the precision beside laplace-torch: variances of logits, stored and, where it is installed, made again."""
+"""Structures of the precision beside laplace-torch: variances of logits, stored, and made again where it is."""
 
 import pytest
 import torch
@@ -13,8 +13,8 @@ from weightlore.uncertainty.laplace import (
     kronecker_factors,
 )
 
-# laplace-torch 0.3 with its AsdlGGN (asdl 0.1.5), torch 2.13.0, float64; its CurvlinopsGGN and BackPackGGN say the same:
-#   la = Laplace(model, "classification", subset_of_weights=..., hessian_structure=..., prior_precision=1.0, backend=...)
+# laplace-torch 0.3 with AsdlGGN (asdl 0.1.5), torch 2.13.0, float64; CurvlinopsGGN and BackPackGGN say the same:
+#   la = Laplace(model, "classification", subset_of_weights=..., hessian_structure=..., backend=...)
 #   la.fit(DataLoader(TensorDataset(x, y), batch_size=40))
 #   la.functional_variance(J)[0].diagonal()
 STORED = {
