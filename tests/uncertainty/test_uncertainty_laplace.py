@@ -276,6 +276,14 @@ def test_property_links_and_kinds_of_a_classification():
     for asked in ({"link": "mc"}, {"kind": "mc_weights"}):
         with pytest.raises(ParameterError, match="give generator="):
             found.predict(data.x, **asked)
+    with pytest.raises(ParameterError, match="linearized classification"):
+        found.predict(data.x, kind="mc_weights", link="bridge", generator=seeded())
+    lines = table()
+    line = Laplace(at_the_mode(lines)[0], "regression", structure="full", noise_variance=NOISE).fit(lines)
+    with pytest.raises(ParameterError, match="linearized classification"):
+        line.predict(lines.x, link="mc", generator=seeded())
+    drawn = line.predict(lines.x, kind="mc_weights", samples=20_000, generator=seeded())
+    assert torch.allclose(drawn.variance, line.predict(lines.x).variance, rtol=0.02)
 
 
 def test_property_linearized_prediction_is_better_than_networks_drawn_from_the_same_gaussian():

@@ -245,10 +245,13 @@ class Laplace:
             for the bridge. Of a regression a Gaussian whose aleatoric variance is the noise.
 
         Raises:
-            ParameterError: if nothing has been fitted, an option is unknown, or a generator is missing.
+            ParameterError: if nothing has been fitted, an option is unknown, a generator is missing, or a link is asked
+                for where there is none: with drawn weights, or in a regression.
         """
         require_option("kind", kind, Kind)
         require_option("link", link, Link)
+        if link != "probit" and (kind == "mc_weights" or self.terms.likelihood == "regression"):
+            raise ParameterError(f"link={link!r} is of a linearized classification; leave it out of this prediction")
         if kind == "mc_weights":
             return self._drawn(x, samples, _given(generator, kind))
         mean, covariance = self.functional(x)
