@@ -14,6 +14,7 @@ from benchmarks import (
     crossbar,
     ensemble_together,
     family_costs,
+    hmc_chains,
     integrated_gradients,
     laplace,
     race,
@@ -56,6 +57,7 @@ WORKLOADS = {
     "calibration_errors": calibration_errors.races,
     "temperature": temperature.races,
     "variational_step": variational_step.races,
+    "hmc_chains": hmc_chains.races,
     "family_costs": family_costs.races,
     "laplace": laplace.races,
 }
