@@ -24,7 +24,8 @@ from weightlore.networks.layered import require_counts
 from weightlore.parameters import call, flatten, layout
 from weightlore.training import in_mode
 from weightlore.training.evaluation import require_fitting
-from weightlore.uncertainty.laplace.covered import Subset, chosen, covered_by
+from weightlore.uncertainty.laplace.blocks import named
+from weightlore.uncertainty.laplace.covered import Subset, covered_by
 from weightlore.uncertainty.laplace.fitting import OnIndefinite, Structure, Terms, fit_curvature
 from weightlore.uncertainty.laplace.full import CurvatureKind
 from weightlore.uncertainty.laplace.jacobians import jacobians
@@ -116,7 +117,7 @@ class Laplace:
         self._names = names
         tau = self._tau(self.prior_precision)
         curvature = fit_curvature(self.model, data, self.terms, names=names, tau=tau, batch_size=batch_size)
-        self._fitted = (curvature, flatten(self.model, chosen(names)).double(), self._log_likelihood(data, batch_size))
+        self._fitted = (curvature, flatten(self.model, named(names)).double(), self._log_likelihood(data, batch_size))
         self._posterior = curvature.with_prior(tau)
         return self
 
@@ -181,7 +182,7 @@ class Laplace:
         Raises:
             ParameterError: if nothing has been fitted, or x is empty or not finite.
         """
-        posterior, group = self.posterior, chosen(self._names)
+        posterior, group = self.posterior, named(self._names)
         self._require_inputs(x)
         if isinstance(posterior, Functional):
             return posterior.functional(self.model, x)
@@ -203,7 +204,7 @@ class Laplace:
         """
         posterior = self.posterior
         self._require_inputs(x)
-        pieces = list(jacobians(self.model, x, group=chosen(self._names)))
+        pieces = list(jacobians(self.model, x, group=named(self._names)))
         J = torch.cat([J for _, J in pieces]).flatten(0, 1)
         return torch.cat([f.double() for f, _ in pieces]).flatten(), posterior.covariance(J[None])[0]
 
@@ -289,7 +290,7 @@ class Laplace:
     def _drawn(self, x: Tensor, samples: int, generator: torch.Generator) -> Prediction:
         """Return the prediction of networks with drawn parameters."""
         self._require_inputs(x)
-        group = chosen(self._names)
+        group = named(self._names)
         like = flatten(self.model, group)
         thetas = self.sample(samples, generator=generator).to(like)
         with torch.no_grad(), in_mode(self.model, training=False):
@@ -311,7 +312,7 @@ class Laplace:
 
     def _tau(self, given: float | Tensor | dict[str, float]) -> Tensor:
         """Return the prior precision of every covered parameter."""
-        slots = layout(self.model, chosen(self._names)).slots
+        slots = layout(self.model, named(self._names)).slots
         if not isinstance(given, dict):
             return prior_of(given, slots[-1].stop)
         missing = [slot.name for slot in slots if slot.name not in given and slot.layer not in given]

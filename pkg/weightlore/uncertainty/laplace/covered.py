@@ -6,7 +6,6 @@ chosen          the predicate that ``weightlore.parameters`` takes for a group
 """
 
 import warnings
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -17,7 +16,7 @@ from weightlore.parameters.groups import NORMALIZATION, members
 from weightlore.training import in_mode
 from weightlore.uncertainty.warned import UncertaintyWarning
 
-__all__ = ["Subset", "chosen", "covered_by", "last_linear"]
+__all__ = ["Subset", "covered_by", "last_linear"]
 
 Subset = Literal["all", "last_layer", "subnetwork"]
 
@@ -96,15 +95,3 @@ def last_linear(model: nn.Module, x: Tensor) -> str:
             'take subset="all", or end the network with its logits'
         )
     return same[-1]
-
-
-def chosen(names: tuple[str, ...]) -> Callable[[str, nn.Parameter], bool]:
-    """Return the group of parameters with these names, for ``layout``, ``flatten`` and ``call``.
-
-    Args:
-        names: of ``model.named_parameters()``.
-
-    Source: ours
-    """
-    kept = frozenset(names)
-    return lambda name, _: name in kept

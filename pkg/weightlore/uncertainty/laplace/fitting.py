@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from weightlore.data import Split
 from weightlore.errors import ParameterError, require_option
-from weightlore.uncertainty.laplace.covered import Subset, chosen
+from weightlore.uncertainty.laplace.blocks import named
+from weightlore.uncertainty.laplace.covered import Subset
 from weightlore.uncertainty.laplace.diag import fit_diag
 from weightlore.uncertainty.laplace.ekfac import fit_ekfac
 from weightlore.uncertainty.laplace.full import CurvatureKind, FullCurvature, IndefiniteError, clipped, fit_full
@@ -97,7 +98,7 @@ def fit_curvature(
 
     Source: [daxberger2021laplace]
     """
-    group, noise = chosen(names), terms.noise_variance
+    group, noise = named(names), terms.noise_variance
     if terms.subset == "subnetwork":
         size = terms.size or 0
         return fit_subnetwork(model, data, terms.likelihood, size=size, tau=tau, noise_variance=noise, group=group)
@@ -119,7 +120,7 @@ def _definite(model: nn.Module, data: Split, terms: Terms, names: tuple[str, ...
         terms.likelihood,
         curvature=terms.curvature,
         noise_variance=terms.noise_variance,
-        group=chosen(names),
+        group=named(names),
     )
     if terms.curvature != "exact" or terms.on_indefinite == "raise":
         return full

@@ -122,15 +122,25 @@ def fit_last_layer(
     require_counts(batch_size=batch_size)
     require_fitting(model, data)
     _require_small(which.size)
-    H = torch.zeros(which.size, which.size, dtype=torch.float64, device=data.x.device)
+    C, width = which.blocks[0].places.shape
+    rows = [torch.zeros(width, (C - c) * width, dtype=torch.float64, device=data.x.device) for c in range(C)]
     for found in unit_directions(model, data.x, group=named(which.names), batch_size=batch_size):
         _require_last(found)
-        phi, places = found.inputs[0][:, 0], which.blocks[0].places
+        phi = found.inputs[0][:, 0]
         Lambda = output_hessian(found.outputs, likelihood, noise_variance=noise_variance)
-        for c, row in enumerate(places):
-            weighted = (Lambda[:, c, :, None] * phi[:, None]).flatten(1)  # (N, C I)
-            H[row[:, None], places.flatten()] += (phi.mT @ weighted).double()
-    return LastLayerCurvature(which.names, (H + H.mT) / 2, which)
+        for c, row in enumerate(rows):  # blocks (c, d) with d >= c; the others are their mirror images
+            row += phi.mT @ (Lambda[:, c, c:, None] * phi[:, None]).flatten(1)
+    return LastLayerCurvature(which.names, _placed(rows, which), which)
+
+
+def _placed(rows: list[Tensor], which: Matrices) -> Tensor:
+    """Return the symmetric matrix of blocks on and above the diagonal, in the order of the parameters."""
+    H, places = rows[0].new_zeros(which.size, which.size), which.blocks[0].places
+    for c, row in enumerate(rows):
+        others = places[c:].flatten()
+        H[others[:, None], places[c]] = row.mT
+        H[places[c][:, None], others] = row
+    return (H + H.mT) / 2
 
 
 def _blocks(phi: Tensor, inverse: Tensor) -> Tensor:
