@@ -1,0 +1,73 @@
+"""The exercises on one network and one pass take the right answer, and name every mistake that they know."""
+
+import pytest
+import torch
+from exercise_cases import to_a_mistake, to_the_right_answer
+
+from weightlore.teaching import check
+from weightlore.teaching.exercises import exercises
+from weightlore.teaching.exercises.uncertain import one_pass
+
+OURS = {e.id: e for e in vars(one_pass).values() if isinstance(e, one_pass.Exercise)}
+
+
+def test_property_the_notebook_has_five_with_a_checker():
+    assert set(OURS) <= {exercise.id for exercise in exercises("uncertain")}
+    assert len(OURS) == 5
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_property_the_right_answer_is_taken(name):
+    found, wanted = to_the_right_answer(OURS[name])
+    assert found == wanted
+
+
+@pytest.mark.parametrize(("name", "index"), [(e.id, i) for e in OURS.values() for i, _ in enumerate(e.diagnoses)])
+def test_property_every_diagnosis_is_given(name, index):
+    found, wanted = to_a_mistake(OURS[name], index, {})
+    assert found == wanted
+
+
+def ball_score(mapped, centers, s):
+    return 1 - (-((mapped - centers) ** 2).mean(1) / (2 * s**2)).exp().max()
+
+
+def pull(p, h):
+    weight = torch.zeros(len(p), len(h), dtype=torch.float64, requires_grad=True)
+    logits = p.log() + weight @ h  # the weights are zero, so that the probabilities are p
+    (gradient,) = torch.autograd.grad(-logits.log_softmax(0)[p.argmax()], weight)
+    return gradient.norm()
+
+
+def own_spread(h, means, sigma, r):
+    sigma = (1 - r) * sigma + r * sigma.diagonal().mean() * torch.eye(len(h)).double()
+    off = h - means
+    return (off @ torch.linalg.inv(sigma) * off).sum(1).min()
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("plus_five", [-5, 0]),
+        ("ball_score", ball_score),
+        ("pull", pull),
+        ("same_curve", lambda nu, b, wanted: b * (1 + nu) / nu * wanted / (1 + wanted)),
+        ("own_spread", own_spread),
+    ],
+)
+def test_oracle_answers_by_hand(name, answer):
+    assert check(f"uncertain.{name}", answer).verdict == "right"
+
+
+def test_oracle_the_curve_leaves_the_density_as_it_is():
+    y = torch.linspace(-3, 3, 7).double()
+    for nu, b, wanted in one_pass.SAME_CURVE.inputs():
+        moved = one_pass.SAME_CURVE.reference(nu, b, wanted)
+        scales = [(beta * (1 + n) / (n * 2.5)) ** 0.5 for n, beta in ((nu, b), (wanted, moved))]
+        one, two = (torch.distributions.StudentT(5.0, 0.3, scale).log_prob(y) for scale in scales)
+        assert torch.allclose(one, two, rtol=1e-12)
+
+
+def test_limit_an_answer_that_raises_is_a_wrong_answer():
+    assert check("uncertain.pull", lambda p: p).verdict == "wrong"
+    assert check("uncertain.own_spread", lambda *w: None).verdict == "wrong"
