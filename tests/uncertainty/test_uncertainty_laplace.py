@@ -22,6 +22,7 @@ from weightlore.uncertainty.laplace import (
     log_marginal_likelihood,
     output_hessian,
     output_root,
+    probit_probs,
     tune_prior_precision,
     widest,
 )
@@ -389,6 +390,25 @@ def test_property_every_structure_has_the_covariances_of_its_jacobians(structure
     shifted = found.with_prior(9.0)
     assert (shifted.posterior.variance() < found.posterior.variance()).all()
     assert shifted.posterior.log_det > found.posterior.log_det
+
+
+@pytest.mark.parametrize(
+    ("outputs", "likelihood"), [(2, "classification"), (3, "classification"), (1, "regression"), (2, "regression")]
+)
+def test_property_variances_alone_give_the_same_prediction(outputs, likelihood):
+    net, data = mlp((5, 4, outputs), generator=seeded()), classes(c=outputs)
+    if likelihood == "regression":
+        data = Split(data.x, torch.randn(40, outputs, generator=seeded(), dtype=FLOAT))
+    found = Laplace(net, likelihood, structure="full", subset="last_layer").fit(data)
+    mean, variances = found.posterior.variances(net, data.x)
+    f, covariance = found.functional(data.x)
+    assert torch.allclose(mean, f)
+    assert torch.allclose(variances, covariance.diagonal(dim1=-2, dim2=-1), rtol=1e-9)
+    said = found.predict(data.x)
+    if likelihood == "classification":
+        assert torch.allclose(said.mean, probit_probs(f, covariance), rtol=1e-9)
+    else:
+        assert torch.allclose(said.epistemic_var, covariance.diagonal(dim1=-2, dim2=-1), rtol=1e-9)
 
 
 @pytest.mark.parametrize("structure", ["diag", "kron", "ekfac"])

@@ -30,7 +30,7 @@ from weightlore.uncertainty.laplace.fitting import OnIndefinite, Structure, Term
 from weightlore.uncertainty.laplace.full import CurvatureKind
 from weightlore.uncertainty.laplace.jacobians import jacobians
 from weightlore.uncertainty.laplace.links import bridge_alpha, probit_probs, sampled_probs
-from weightlore.uncertainty.laplace.posterior import Curvature, Functional, Posterior, prior_of
+from weightlore.uncertainty.laplace.posterior import Curvature, Functional, Posterior, Spread, prior_of
 from weightlore.uncertainty.laplace.roots import Likelihood, log_likelihoods
 from weightlore.uncertainty.predictions import CategoricalPrediction, DirichletPrediction, GaussianPrediction
 
@@ -255,9 +255,9 @@ class Laplace:
             raise ParameterError(f"link={link!r} is of a linearized classification; leave it out of this prediction")
         if kind == "mc_weights":
             return self._drawn(x, samples, _given(generator, kind))
-        mean, covariance = self.functional(x)
+        mean, covariance = self._spread(x) if link == "probit" else self.functional(x)
         if self.terms.likelihood == "regression":
-            epistemic = covariance.diagonal(dim1=-2, dim2=-1).clamp(min=0)
+            epistemic = (covariance if covariance.ndim == 2 else covariance.diagonal(dim1=-2, dim2=-1)).clamp(min=0)
             return GaussianPrediction(mean, torch.full_like(mean, self.terms.noise_variance), epistemic)
         if link == "bridge":
             return DirichletPrediction(bridge_alpha(mean, covariance))
@@ -286,6 +286,16 @@ class Laplace:
                 "an empirical width and not the Laplace approximation of that model."
             )
         return "\n".join(lines)
+
+    def _spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and covariances, or variances (N, C) alone where they will do and there is a shorter way."""
+        posterior = self.posterior
+        self._require_inputs(x)
+        if isinstance(posterior, Spread):
+            mean, variances = posterior.variances(self.model, x)
+            if mean.shape[1] != 2 or self.terms.likelihood == "regression":  # two classes need their covariance
+                return mean, variances
+        return self.functional(x)
 
     def _drawn(self, x: Tensor, samples: int, generator: torch.Generator) -> Prediction:
         """Return the prediction of networks with drawn parameters."""

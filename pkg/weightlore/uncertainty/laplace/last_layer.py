@@ -84,6 +84,24 @@ class LastLayerPosterior(FullPosterior):
         outputs = torch.cat([piece.outputs for piece in pieces]).double()
         return outputs, torch.cat([_blocks(piece.inputs[0][:, 0].double(), inverse) for piece in pieces])
 
+    def variances(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs and their variances, each of shape (N, C): a tenth of the work for ten classes.
+
+        Args:
+            model: whose curvature was taken; used in evaluation mode and left as it is.
+            x: inputs, shape (N, ...).
+
+        Raises:
+            ParameterError: as ``directions``.
+        """
+        places = self.matrices.blocks[0].places
+        inverse = torch.cholesky_inverse(self.factor)
+        own = torch.stack([inverse[row[:, None], row] for row in places])  # (C, I, I)
+        pieces = list(unit_directions(model, x, group=named(self.matrices.names)))
+        phi = torch.cat([piece.inputs[0][:, 0] for piece in pieces]).double()
+        outputs = torch.cat([piece.outputs for piece in pieces]).double()
+        return outputs, ((phi @ own) * phi).sum(-1).mT
+
 
 def fit_last_layer(
     model: nn.Module,

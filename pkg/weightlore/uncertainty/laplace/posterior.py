@@ -7,6 +7,7 @@ A curvature H is a sum over the data, without the prior; with a prior precision 
     Curvature     .with_prior(tau) -> Posterior
     Posterior     .log_det, .variance(), .sample(...), .covariance(jacobian)
     Functional    .functional(model, x): outputs and their covariances without Jacobians, where a structure can
+    Spread        .variances(model, x): outputs and their variances alone
     prior_of      tau as a number for each parameter, checked
 """
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from weightlore.errors import ParameterError
 
-__all__ = ["Curvature", "Functional", "Posterior", "prior_of"]
+__all__ = ["Curvature", "Functional", "Posterior", "Spread", "prior_of"]
 
 
 @runtime_checkable
@@ -55,6 +56,18 @@ class Functional(Protocol):
 
     def functional(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return outputs (N, C) and their covariances (N, C, C), float64."""
+        ...
+
+
+@runtime_checkable
+class Spread(Protocol):
+    """A posterior that knows a shorter way still where only the variances of outputs are wanted.
+
+    Source: ours
+    """
+
+    def variances(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs (N, C) and their variances (N, C), float64."""
         ...
 
 
