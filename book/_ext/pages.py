@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import api
+import libraries
 import records
 import survey
 from sphinx.application import Sphinx
@@ -24,6 +25,8 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "benchmarks": records.benchmarks,
     "covered": survey.covered,
     "coverage": survey.coverage,
+    "libraries": libraries.libraries,
+    "agreements": libraries.agreements,
 }
 MENDED = {
     '<summary><span class="toctree-toggle"': '<summary aria-label="Pages below this one"><span class="toctree-toggle"',
