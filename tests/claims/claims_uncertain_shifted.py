@@ -263,12 +263,12 @@ CLAIMS = [one for study in STUDIES.values() for one in (*under_shift(study), *me
         partial(difference, DIGITS, "labels", f"{name}, 100", "random, 100"),
         beyond(0.0),
         source=source,
-        whose="other",
+        whose=whose,
         unit="accuracy",
         study=DIGITS,
     )
-    for name, words, source in (
-        ("bald", "mutual information", "houlsby2011bald"),
-        ("entropy", "entropy", "gawlikowski2023uncertainty"),
+    for name, words, source, whose in (
+        ("bald", "mutual information", "houlsby2011bald", "other"),
+        ("entropy", "entropy", "gawlikowski2023uncertainty", "ours"),
     )
 ]
