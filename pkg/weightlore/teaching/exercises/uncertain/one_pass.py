@@ -36,7 +36,8 @@ PLUS_FIVE = Exercise(
 def _balls() -> list[tuple[Tensor, Tensor, float]]:
     drawn = torch.Generator().manual_seed(0)
     shapes = ((3, 4, 0.8), (2, 6, 0.5), (4, 2, 1.5))
-    return [(*(torch.randn(c, m, generator=drawn, dtype=torch.float64) for _ in range(2)), s) for c, m, s in shapes]
+    pairs = [torch.randn(2, c, m, generator=drawn, dtype=torch.float64) for c, m, _ in shapes]
+    return [(mapped, centers, s) for (mapped, centers), (*_, s) in zip(pairs, shapes, strict=True)]
 
 
 def _exponents(mapped: Tensor, centers: Tensor) -> Tensor:
