@@ -200,3 +200,22 @@ def test_error_layers_that_are_tied_unused_or_halved_say_what_to_do():
         matrices_of(tied, "bias")
     with pytest.raises(ParameterError, match=r"matrix \(N, C\)"):
         list(unit_directions(nn.Sequential(nn.Linear(3, 2), nn.Flatten(0)), torch.zeros(2, 3)))
+
+
+def test_error_weights_used_outside_their_layer_say_what_to_do():
+    class Direct(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return torch.tanh(self.layer(x)) @ self.layer.weight
+
+    with pytest.raises(ParameterError, match=r"layer.weight is used twice .* requires_grad_"):
+        list(unit_directions(Direct(), torch.zeros(2, 3)))
+    found = next(unit_directions(drawn(Residual()).eval(), normal(5, 32, seed=3)))  # a path that splits and joins
+    assert torch.count_nonzero(found.backward[0]) > 0
+    detached = nn.Linear(3, 3)
+    detached.register_forward_hook(lambda _, __, z: z.detach())
+    with pytest.raises(ParameterError, match="no_grad"):
+        list(unit_directions(nn.Sequential(detached), torch.zeros(2, 3)))

@@ -71,8 +71,8 @@ def directions(model: nn.Module, x: Tensor, columns: Columns, *, group: Group = 
         Both for each matrix of ``matrices_of(model, group)``, in the dtype of the model, without a graph.
 
     Raises:
-        ParameterError: as ``matrices_of``; if the model returns no finite matrix, or uses a layer twice or not at all;
-            if the columns do not fit.
+        ParameterError: as ``matrices_of``; if the model returns no finite matrix, or uses a layer or its weights twice
+            or not at all; if the columns do not fit.
 
     Example:
         >>> found = directions(nn.Linear(3, 2), torch.zeros(5, 3), lambda f: torch.eye(2).expand(5, 2, 2))
@@ -134,6 +134,7 @@ def layer_inputs(module: nn.Module, a: Tensor, block: Block) -> Tensor:
 def _directions(model: nn.Module, x: Tensor, columns: Columns, which: Matrices) -> Directions:
     layers = {block.layer: model.get_submodule(block.layer) for block in which.blocks}
     f, entered, left = _watched(model, x, layers)
+    _require_used_once(f, {name: model.get_parameter(name) for name in which.names})
     v = columns(f.detach())
     if v.ndim != 3 or v.shape[:2] != f.shape:
         raise ParameterError(f"columns of outputs {tuple(f.shape)} have shape (N, C, K), got {tuple(v.shape)}")
@@ -177,6 +178,27 @@ def _watched(
         raise ParameterError(f"the network must return a matrix (N, C) of outputs, got {came}")
     require_finite("the outputs of the network", f.detach())
     return f, entered, left
+
+
+def _require_used_once(f: Tensor, parameters: dict[str, nn.Parameter]) -> None:
+    """Check that no parameter enters the outputs but through its layer, which no hook would see."""
+    if f.grad_fn is None:
+        raise ParameterError("the outputs carry no graph, so that nothing comes back; remove no_grad() from the model")
+    names = {id(parameter): name for name, parameter in parameters.items()}
+    seen, waiting, met = {f.grad_fn}, [f.grad_fn], set()
+    while waiting:
+        for node, _ in waiting.pop().next_functions:
+            name = names.get(id(getattr(node, "variable", None)))
+            if name in met:
+                raise ParameterError(
+                    f"{name} is used twice in one pass, so that its derivative is no product; take "
+                    'structure="full" or "lowrank", or leave it out by requires_grad_(False)'
+                )
+            if name is not None:
+                met.add(name)
+            elif node is not None and node not in seen:
+                seen.add(node)
+                waiting.append(node)
 
 
 def _sent_back(f: Tensor, left: dict[str, Tensor], v: Tensor) -> dict[str, Tensor]:
