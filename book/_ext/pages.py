@@ -8,6 +8,7 @@ from typing import Any
 
 import api
 import libraries
+import limits
 import records
 import survey
 from sphinx.application import Sphinx
@@ -27,6 +28,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "coverage": survey.coverage,
     "libraries": libraries.libraries,
     "agreements": libraries.agreements,
+    "limits": limits.limits,
 }
 MENDED = {
     '<summary><span class="toctree-toggle"': '<summary aria-label="Pages below this one"><span class="toctree-toggle"',
