@@ -40,7 +40,8 @@ def line(library: Mapping[str, str], versions: Mapping[str, str], counts: Counte
     """Return a library's row."""
     name = library["name"].lower()
     agree, differ = counts[name, "agrees"], counts[name, "differs"]
-    numbers = [str(agree + differ), str(agree), str(differ)] if name in versions else ["not run here", "", ""]
+    absent = f"in `{library['test']}`" if "test" in library else "not run here"
+    numbers = [str(agree + differ), str(agree), str(differ)] if name in versions else [absent, "", ""]
     link = f"[{library['name']}]({library['url']})"
     return [link, versions.get(name, ""), library["license"], plain(library["purpose"]), library["rows"], *numbers]
 
