@@ -1,0 +1,40 @@
+"""The second half of the ledger of uncertainty counts right; nothing is trained but a few steps."""
+
+import pytest
+import torch
+from tests.claims import claims_uncertain_second as second
+from tests.claims.uncertain_posteriors import areas
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Stored numbers of five seeds."""
+    numbers: dict = {seed: {} for seed in second.SEEDS}
+    monkeypatch.setattr(second, "found", lambda study, seed, group: numbers[seed])
+    monkeypatch.setattr(second, "stored", lambda study, group: numbers)
+    return numbers
+
+
+def test_oracle_gaps_are_means_over_conditions(told):
+    told[0].update({"a, x": 1.0, "a, y": 2.0, "b, x": 0.5, "b, y": 0.5})
+    assert second.mean_gap("shifted", "a", "b", ("x", "y"), 0) == {"value": 1.0, "x": 0.5, "y": 1.5}
+
+
+def test_oracle_a_method_that_strays_further_than_the_ensemble(told):
+    for seed, numbers in told.items():
+        numbers.update({f"evidential, {kind}": 0.1 * seed for kind in second.UNSEEN})
+        numbers.update({f"ensemble, {kind}": 0.9 for kind in second.UNSEEN})
+    assert second.spread("evidential", 4)["value"] == pytest.approx(0.2)
+    assert second.spread("evidential", 2)["value"] == pytest.approx(0.0)
+
+
+def test_oracle_what_is_left_of_doubt(told):
+    told[0].update({"vacuity, 100": 0.2, "vacuity, 1000": 0.3, "information, 100": 0.1, "information, 1000": 0.02})
+    assert second.shrunk(0)["value"] == pytest.approx(1.5)
+    assert second.slower(0)["value"] == pytest.approx(1.3)
+
+
+def test_oracle_areas_of_a_perfect_and_a_reversed_score():
+    scores = {"sum": lambda x: x.sum(1), "minus": lambda x: -x.sum(1)}
+    numbers = areas(scores, torch.zeros(3, 2), {"ones": torch.ones(4, 2)})
+    assert numbers == {"sum, ones": 1.0, "minus, ones": 0.0}
