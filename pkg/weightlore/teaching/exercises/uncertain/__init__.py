@@ -4,6 +4,11 @@ from weightlore.teaching.exercises.uncertain.augmentation import COST_OF_VIEWS a
 from weightlore.teaching.exercises.uncertain.augmentation import NEXT_VIEW as NEXT_VIEW
 from weightlore.teaching.exercises.uncertain.augmentation import SAME_CLASS as SAME_CLASS
 from weightlore.teaching.exercises.uncertain.augmentation import TURN_BACK as TURN_BACK
+from weightlore.teaching.exercises.uncertain.bayesian import EVIDENCE as EVIDENCE
+from weightlore.teaching.exercises.uncertain.bayesian import FORGOTTEN as FORGOTTEN
+from weightlore.teaching.exercises.uncertain.bayesian import KRON_MEMORY as KRON_MEMORY
+from weightlore.teaching.exercises.uncertain.bayesian import LANGEVIN as LANGEVIN
+from weightlore.teaching.exercises.uncertain.bayesian import TOO_SURE as TOO_SURE
 from weightlore.teaching.exercises.uncertain.calibration import BINNED_ERROR as BINNED_ERROR
 from weightlore.teaching.exercises.uncertain.calibration import CONSTANT_PARTS as CONSTANT_PARTS
 from weightlore.teaching.exercises.uncertain.calibration import NOISE_FLOOR as NOISE_FLOOR

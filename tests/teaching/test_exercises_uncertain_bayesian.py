@@ -1,0 +1,64 @@
+"""The exercises on posteriors take the right answer, and name every mistake that they know."""
+
+import math
+
+import pytest
+import torch
+from exercise_cases import to_a_mistake, to_the_right_answer
+
+from weightlore.teaching import check
+from weightlore.teaching.exercises import exercises
+from weightlore.teaching.exercises.uncertain import bayesian
+
+OURS = {e.id: e for e in vars(bayesian).values() if isinstance(e, bayesian.Exercise)}
+
+
+def test_property_the_notebook_has_five():
+    assert set(OURS) <= {exercise.id for exercise in exercises("uncertain")}
+    assert len(OURS) == 5
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_property_the_right_answer_is_taken(name):
+    found, wanted = to_the_right_answer(OURS[name])
+    assert found == wanted
+
+
+@pytest.mark.parametrize(("name", "index"), [(e.id, i) for e in OURS.values() for i, _ in enumerate(e.diagnoses)])
+def test_property_every_diagnosis_is_given(name, index):
+    found, wanted = to_a_mistake(OURS[name], index, {})
+    assert found == wanted
+
+
+def eye(size):
+    return torch.eye(size, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("kron_memory", 6438),
+        ("too_sure", lambda A: (A.diagonal() * torch.linalg.inv(A).diagonal()) ** -0.5),
+        ("langevin", lambda q, slope, z, e, tau, n: q - e / 2 * (n * slope + tau * q) + e**0.5 * z),
+        ("forgotten", lambda X, s2, tau: torch.linalg.inv(tau * eye(X.shape[1]) + X.T @ X / (len(X) * s2))),
+        (
+            "evidence",
+            lambda fit, q, H, tau: (
+                fit - 0.5 * (tau * q.square().sum() + (H + tau * eye(len(q))).logdet() - len(q) * math.log(tau))
+            ),
+        ),
+    ],
+)
+def test_oracle_answers_by_hand(name, answer):
+    assert check(f"uncertain.{name}", answer).verdict == "right"
+
+
+def test_property_a_forgotten_count_is_less_sure():
+    for X, s2, tau in bayesian.FORGOTTEN.inputs():
+        wanted = bayesian.FORGOTTEN.diagnoses[0].wrong(X, s2, tau)
+        assert (torch.linalg.eigvalsh(bayesian.FORGOTTEN.reference(X, s2, tau) - wanted) > 0).all()
+
+
+def test_limit_an_answer_that_raises_is_a_wrong_answer():
+    assert check("uncertain.too_sure", lambda: None).verdict == "wrong"
+    assert check("uncertain.evidence", lambda *w: None).verdict == "wrong"
