@@ -16,11 +16,6 @@ from weightlore import uncertainty
 ROOT = Path(__file__).parents[2]
 TABLE = Path(uncertainty.__file__).with_name("coverage.csv")
 COUNTS = {"S": 10, "D": 19, "X": 12, "B": 31, "E": 21, "T": 5, "M": 31, "C": 15, "G": 9, "P": 16, "F": 7, "V": 7}
-LATER = {  # methods that look into the parameters themselves, and tables that compare all families
-    *(f"{letter}{i}" for letter in "DXB" for i in range(1, COUNTS[letter] + 1)),
-    *("V1", "V2", "V3", "V5", "V6", "G9", "E21"),
-}
-
 Row = dict[str, str]
 
 

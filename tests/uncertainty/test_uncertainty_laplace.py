@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -15,10 +16,15 @@ from weightlore.uncertainty.laplace import (
     IndefiniteError,
     Laplace,
     LowRankCurvature,
+    fit_diag,
+    fit_ekfac,
     fit_full,
+    fit_kron,
+    fit_last_layer,
     fit_lowrank,
     fit_subnetwork,
     jacobians,
+    kronecker_factors,
     log_marginal_likelihood,
     output_hessian,
     output_root,
@@ -390,6 +396,32 @@ def test_property_every_structure_has_the_covariances_of_its_jacobians(structure
     shifted = found.with_prior(9.0)
     assert (shifted.posterior.variance() < found.posterior.variance()).all()
     assert shifted.posterior.log_det > found.posterior.log_det
+
+
+@pytest.mark.parametrize(
+    ("structure", "subset", "fitted"),
+    [
+        ("diag", "all", fit_diag),
+        ("kron", "all", fit_kron),
+        ("ekfac", "all", fit_ekfac),
+        ("full", "last_layer", partial(fit_last_layer, group="readout")),
+    ],
+)
+def test_oracle_the_class_takes_the_curvature_of_the_function(structure, subset, fitted):
+    data, net = classes(), mlp((5, 4, 3), generator=seeded())
+    one = Laplace(net, "classification", structure=structure, subset=subset, prior_precision=2.0).fit(data).posterior
+    other = fitted(net, data, "classification").with_prior(torch.tensor(2.0, dtype=FLOAT))
+    assert torch.equal(one.variance(), other.variance())
+    assert one.log_det == other.log_det
+
+
+def test_property_factors_of_one_example_have_the_trace_of_its_matrix():
+    data, net = classes(1), nn.Linear(5, 3, dtype=FLOAT)
+    found = kronecker_factors(net, data, "classification")
+    inward, outward = found.inputs[0], found.outputs[0]
+    assert torch.allclose(inward, inward.mT)
+    full = fit_full(net, data, "classification").hessian
+    assert float(inward.trace() * outward.trace()) == pytest.approx(float(full.trace()), rel=1e-10)
 
 
 @pytest.mark.parametrize(
