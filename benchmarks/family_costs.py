@@ -54,13 +54,17 @@ def races() -> list[Race]:
 
 def keep() -> None:
     """Write the ratios of the last run into the package."""
-    found = {race["name"]: race["contestants"] for race in json.loads(_text(RESULTS / "family_costs.json"))["races"]}
+    numbers = stored()
+    found = {
+        race["name"]: race["contestants"]
+        for race in json.loads((RESULTS / "family_costs.json").read_text(encoding="utf-8"))["races"]
+    }
     rows = [
         {
             "method": name,
             "training": found["training"][name]["ratio"],
             "prediction": found["prediction"][name]["ratio"],
-            "stored": round(stored()[name], 2),
+            "stored": round(numbers[name], 2),
         }
         for name in METHODS
     ]
@@ -178,7 +182,3 @@ def _after(work: Callable[[], object], right: Tensor) -> Tensor:
     """Do work whose result is not compared: the methods say different things."""
     work()
     return right
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")

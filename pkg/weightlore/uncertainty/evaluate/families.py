@@ -5,7 +5,7 @@ M members, S samples, A views, P parameters, F and B the cost of a pass forward 
 family_table    one row for each family; what it says of costs is measured in ``cost_table``
 """
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 
 __all__ = ["FamilyRow", "family_table", "markdown_table"]
 
@@ -64,15 +64,9 @@ def markdown_table(columns: tuple[str, ...] = ("family", "idea", "training", "pr
 
     Source: ours
     """
-    names = [field.name for field in fields(FamilyRow)]
-    places = {name: names.index(name) if name in names else _unknown(name) for name in columns}
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    lines += [f"| {' | '.join(astuple(row)[places[name]] for name in columns)} |" for row in family_table()]
+    lines += [f"| {' | '.join(vars(row)[name] for name in columns)} |" for row in family_table()]
     return "\n".join(lines)
-
-
-def _unknown(name: str) -> int:
-    raise KeyError(name)
 
 
 ROWS = (

@@ -13,6 +13,7 @@ examples is tau = N w. Another tau afterwards is an empirical correction of the 
 """
 
 import copy
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import torch
@@ -22,6 +23,7 @@ from weightlore.data import Split
 from weightlore.errors import ParameterError, require_finite, require_option
 from weightlore.networks.layered import require_counts
 from weightlore.parameters import call, flatten, layout
+from weightlore.parameters.groups import Group
 from weightlore.training import in_mode
 from weightlore.training.evaluation import require_fitting
 from weightlore.uncertainty.laplace.blocks import named
@@ -39,6 +41,17 @@ __all__ = ["Kind", "Laplace", "Link", "Prediction"]
 Kind = Literal["linearized", "mc_weights"]
 Link = Literal["probit", "mc", "bridge"]
 Prediction = CategoricalPrediction | DirichletPrediction | GaussianPrediction
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """What ``fit`` finds, all of it or nothing: names of the parameters, H, theta_MAP, log likelihood, posterior."""
+
+    names: tuple[str, ...]
+    curvature: Curvature
+    mode: Tensor
+    log_likelihood: float
+    posterior: Posterior
 
 
 class Laplace:
@@ -92,8 +105,7 @@ class Laplace:
         self.model, self.prior_precision = model, prior_precision
         self.terms = Terms(likelihood, structure, subset, noise_variance, curvature, rank, size, on_indefinite)
         self.tuned = False
-        self._fitted: tuple[Curvature, Tensor, float] | None = None  # H, theta_MAP, log likelihood
-        self._posterior: Posterior | None = None
+        self._fitted: _Fitted | None = None
 
     def fit(self, data: Split, *, batch_size: int = 500) -> Self:
         """Take the curvature at the parameters of the model; a second call begins anew.
@@ -114,41 +126,36 @@ class Laplace:
         require_counts(batch_size=batch_size)
         require_fitting(self.model, data)
         names = covered_by(self.model, data.x, self.terms.subset)
-        self._names = names
-        tau = self._tau(self.prior_precision)
+        tau = self._tau(self.prior_precision, names)
         curvature = fit_curvature(self.model, data, self.terms, names=names, tau=tau, batch_size=batch_size)
-        self._fitted = (curvature, flatten(self.model, named(names)).double(), self._log_likelihood(data, batch_size))
-        self._posterior = curvature.with_prior(tau)
+        mode, likelihood = flatten(self.model, named(names)).double(), self._log_likelihood(data, batch_size)
+        self._fitted = _Fitted(names, curvature, mode, likelihood, curvature.with_prior(tau))
         return self
 
     @property
     def curvature(self) -> Curvature:
         """H, without the prior."""
-        return self._known()[0]
+        return self._known().curvature
 
     @property
     def posterior(self) -> Posterior:
         """The Gaussian over deviations from the trained parameters."""
-        self._known()
-        if self._posterior is None:
-            raise ParameterError("the posterior has not been made; call fit(data) first")
-        return self._posterior
+        return self._known().posterior
 
     @property
     def mode(self) -> Tensor:
         """The trained parameters that are covered, theta_MAP, shape (P,), float64."""
-        return self._known()[1]
+        return self._known().mode
 
     @property
     def log_likelihood(self) -> float:
         """Of the training data at the trained parameters, ln p(D | theta_MAP), in nats."""
-        return self._known()[2]
+        return self._known().log_likelihood
 
     @property
     def tau(self) -> Tensor:
         """The prior precision of every covered parameter, shape (P,), float64."""
-        self._known()
-        return self._tau(self.prior_precision)
+        return self._tau(self.prior_precision, self._known().names)
 
     def with_prior(self, prior_precision: float | Tensor | dict[str, float]) -> "Laplace":
         """Return the same approximation under another prior, without another pass over the data.
@@ -162,10 +169,9 @@ class Laplace:
         Raises:
             ParameterError: if nothing has been fitted, or H + diag(tau) is no precision.
         """
-        curvature = self.curvature
-        other = copy.copy(self)
+        found, other = self._known(), copy.copy(self)
         other.prior_precision, other.tuned = prior_precision, True
-        other._posterior = curvature.with_prior(other.tau)
+        other._fitted = replace(found, posterior=found.curvature.with_prior(other.tau))
         return other
 
     def functional(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -182,7 +188,7 @@ class Laplace:
         Raises:
             ParameterError: if nothing has been fitted, or x is empty or not finite.
         """
-        posterior, group = self.posterior, named(self._names)
+        posterior, group = self.posterior, self._group
         self._require_inputs(x)
         if isinstance(posterior, Functional):
             return posterior.functional(self.model, x)
@@ -204,7 +210,7 @@ class Laplace:
         """
         posterior = self.posterior
         self._require_inputs(x)
-        pieces = list(jacobians(self.model, x, group=named(self._names)))
+        pieces = list(jacobians(self.model, x, group=self._group))
         J = torch.cat([J for _, J in pieces]).flatten(0, 1)
         return torch.cat([f.double() for f, _ in pieces]).flatten(), posterior.covariance(J[None])[0]
 
@@ -300,7 +306,7 @@ class Laplace:
     def _drawn(self, x: Tensor, samples: int, generator: torch.Generator) -> Prediction:
         """Return the prediction of networks with drawn parameters."""
         self._require_inputs(x)
-        group = named(self._names)
+        group = self._group
         like = flatten(self.model, group)
         thetas = self.sample(samples, generator=generator).to(like)
         with torch.no_grad(), in_mode(self.model, training=False):
@@ -320,9 +326,9 @@ class Laplace:
                 total += float(found.sum())
         return total
 
-    def _tau(self, given: float | Tensor | dict[str, float]) -> Tensor:
+    def _tau(self, given: float | Tensor | dict[str, float], names: tuple[str, ...]) -> Tensor:
         """Return the prior precision of every covered parameter."""
-        slots = layout(self.model, named(self._names)).slots
+        slots = layout(self.model, named(names)).slots
         if not isinstance(given, dict):
             return prior_of(given, slots[-1].stop)
         missing = [slot.name for slot in slots if slot.name not in given and slot.layer not in given]
@@ -331,7 +337,12 @@ class Laplace:
         each = [torch.full((slot.size,), float(given.get(slot.name, given.get(slot.layer, 0.0)))) for slot in slots]
         return prior_of(torch.cat(each).double(), slots[-1].stop)
 
-    def _known(self) -> tuple[Curvature, Tensor, float]:
+    @property
+    def _group(self) -> Group:
+        """The covered parameters, as ``weightlore.parameters`` takes them."""
+        return named(self._known().names)
+
+    def _known(self) -> "_Fitted":
         if self._fitted is None:
             raise ParameterError("there is no curvature yet; call fit(data) with the examples of training first")
         return self._fitted

@@ -6,6 +6,7 @@ It is the diagonal of the Gauss-Newton matrix exactly: squares of what each exam
 back, never of the gradient of a batch, which would square the sum.
 
     fit_diag            -> RotatedCurvature without bases
+    fit_in_bases        the same in bases that are given: the diagonal of the turned matrix
     root_directions     inputs of the layers and what the columns of the roots send back, batch by batch
 """
 
@@ -18,12 +19,12 @@ from weightlore.data import Split
 from weightlore.networks.layered import require_counts
 from weightlore.parameters.groups import Group
 from weightlore.training.evaluation import require_fitting
-from weightlore.uncertainty.laplace.blocks import matrices_of, named
+from weightlore.uncertainty.laplace.blocks import Matrices, matrices_of, named
 from weightlore.uncertainty.laplace.directions import Directions, directions
 from weightlore.uncertainty.laplace.roots import Likelihood, output_root
-from weightlore.uncertainty.laplace.rotated import RotatedCurvature, squared_entries
+from weightlore.uncertainty.laplace.rotated import RotatedCurvature, Turned, squared_entries
 
-__all__ = ["fit_diag", "root_directions"]
+__all__ = ["fit_diag", "fit_in_bases", "root_directions"]
 
 
 def fit_diag(
@@ -60,13 +61,47 @@ def fit_diag(
     Source: [denker1990transforming], the diagonal; [ritter2018laplace]
     """
     which = matrices_of(model, group)
+    plain = (None,) * len(which.blocks)
+    return fit_in_bases(
+        model, data, likelihood, which=which, bases=plain, noise_variance=noise_variance, batch_size=batch_size
+    )
+
+
+def fit_in_bases(
+    model: nn.Module,
+    data: Split,
+    likelihood: Likelihood,
+    *,
+    which: Matrices,
+    bases: tuple[Turned, ...],
+    noise_variance: float = 1.0,
+    batch_size: int = 500,
+) -> RotatedCurvature:
+    """Return the curvature that is diagonal in given bases, with the diagonal that the Gauss-Newton matrix has there.
+
+        S_oi = sum_n sum_k ((U_G^T J_nk U_A)_oi)^2
+
+    Args:
+        model: as for ``fit_diag``, like the rest.
+        data: N examples.
+        likelihood: what the outputs mean.
+        which: the matrices of the layers.
+        bases: U_A and U_G of each, ``None`` for the axes themselves.
+        noise_variance: of a regression's targets.
+        batch_size: examples per pass.
+
+    Raises:
+        ParameterError: as ``fit_diag``.
+
+    Source: [george2018ekfac]
+    """
     values = [torch.zeros(block.places.shape, dtype=torch.float64, device=data.x.device) for block in which.blocks]
     for found in root_directions(
         model, data, likelihood, noise_variance=noise_variance, group=named(which.names), batch_size=batch_size
     ):
-        for S, a, g in zip(values, found.inputs, found.backward, strict=True):
-            S += squared_entries(a, g)
-    return RotatedCurvature(which, tuple(values), (None,) * len(values))
+        for S, a, g, turned in zip(values, found.inputs, found.backward, bases, strict=True):
+            S += squared_entries(a, g, turned)
+    return RotatedCurvature(which, tuple(values), bases)
 
 
 def root_directions(

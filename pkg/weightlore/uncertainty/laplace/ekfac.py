@@ -8,16 +8,14 @@ matrix, and no other diagonal in the same bases is closer to its layers' blocks 
     fit_ekfac    -> RotatedCurvature; the data pass twice
 """
 
-import torch
 from torch import nn
 
 from weightlore.data import Split
 from weightlore.parameters.groups import Group
-from weightlore.uncertainty.laplace.blocks import named
-from weightlore.uncertainty.laplace.diag import root_directions
+from weightlore.uncertainty.laplace.diag import fit_in_bases
 from weightlore.uncertainty.laplace.kron import fit_kron
 from weightlore.uncertainty.laplace.roots import Likelihood
-from weightlore.uncertainty.laplace.rotated import RotatedCurvature, squared_entries
+from weightlore.uncertainty.laplace.rotated import RotatedCurvature
 
 __all__ = ["fit_ekfac"]
 
@@ -56,10 +54,12 @@ def fit_ekfac(
     Source: [george2018ekfac]; for Laplace approximations [lee2020sparse]
     """
     kron = fit_kron(model, data, likelihood, noise_variance=noise_variance, group=group, batch_size=batch_size)
-    values = [torch.zeros_like(S) for S in kron.values]
-    for found in root_directions(
-        model, data, likelihood, noise_variance=noise_variance, group=named(kron.names), batch_size=batch_size
-    ):
-        for S, a, g, bases in zip(values, found.inputs, found.backward, kron.bases, strict=True):
-            S += squared_entries(a, g, bases)
-    return RotatedCurvature(kron.matrices, tuple(values), kron.bases)
+    return fit_in_bases(
+        model,
+        data,
+        likelihood,
+        which=kron.matrices,
+        bases=kron.bases,
+        noise_variance=noise_variance,
+        batch_size=batch_size,
+    )

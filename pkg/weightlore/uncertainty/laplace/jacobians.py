@@ -48,7 +48,6 @@ def jacobians(
     Source: ours; the derivative itself is that of [khan2019approximate], the features of a linearized network
     """
     theta = flatten(model, group)
-    piece = 1
     with torch.no_grad(), in_mode(model, training=False):
         f = model(x[:1])
     if not isinstance(f, Tensor) or f.ndim != 2:
