@@ -24,7 +24,7 @@ from weightlore.uncertainty.laplace.jacobians import curvature_rows, jacobians
 from weightlore.uncertainty.laplace.posterior import prior_of
 from weightlore.uncertainty.laplace.roots import Likelihood, log_likelihoods, output_gradient
 
-__all__ = ["CurvatureKind", "FullCurvature", "FullPosterior", "IndefiniteError", "clipped", "fit_full"]
+__all__ = ["CurvatureKind", "FullCurvature", "FullPosterior", "IndefiniteError", "clipped", "fit_full", "require_room"]
 
 CurvatureKind = Literal["ggn", "exact", "fisher"]
 LARGEST = 3000  # parameters
@@ -156,11 +156,7 @@ def fit_full(
     """
     require_option("curvature", curvature, CurvatureKind)
     names, P = layout(model, group).names, layout(model, group).size
-    if P > LARGEST:
-        raise ParameterError(
-            f"a full precision of {P} parameters takes {8 * P * P:,} bytes, allowed are {LARGEST}; take "
-            'structure="kron", "diag" or "lowrank", or subset="last_layer" or "subnetwork"'
-        )
+    require_room(P, LARGEST, instead='structure="kron", "diag" or "lowrank", or subset="last_layer" or "subnetwork"')
     if curvature == "exact":
         return FullCurvature(names, _exact(model, data, likelihood, noise_variance, group))
     H = torch.zeros(P, P, dtype=torch.float64)
@@ -175,6 +171,25 @@ def fit_full(
         g = torch.einsum("nc,ncp->np", slope, J.double())
         H.addmm_(g.mT, g)
     return FullCurvature(names, H)
+
+
+def require_room(size: int, most: int, *, instead: str) -> None:
+    """Check that a matrix of all pairs of parameters is not too large.
+
+    Args:
+        size: P, how many parameters.
+        most: how many are allowed.
+        instead: what to take for more of them.
+
+    Raises:
+        ParameterError: if there are more; the message says how much memory they would take.
+
+    Source: ours
+    """
+    if size > most:
+        raise ParameterError(
+            f"a full precision of {size} parameters takes {8 * size * size:,} bytes, allowed are {most}; take {instead}"
+        )
 
 
 def clipped(curvature: FullCurvature) -> FullCurvature:

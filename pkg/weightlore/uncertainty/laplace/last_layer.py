@@ -21,7 +21,7 @@ from weightlore.parameters.groups import Group
 from weightlore.training.evaluation import require_fitting
 from weightlore.uncertainty.laplace.blocks import Matrices, matrices_of, named
 from weightlore.uncertainty.laplace.directions import Directions, unit_directions
-from weightlore.uncertainty.laplace.full import FullCurvature, FullPosterior
+from weightlore.uncertainty.laplace.full import FullCurvature, FullPosterior, require_room
 from weightlore.uncertainty.laplace.roots import Likelihood, output_hessian
 
 __all__ = ["LastLayerCurvature", "LastLayerPosterior", "fit_last_layer"]
@@ -139,7 +139,7 @@ def fit_last_layer(
     which = matrices_of(model, group)
     require_counts(batch_size=batch_size)
     require_fitting(model, data)
-    _require_small(which.size)
+    require_room(which.size, LARGEST, instead='structure="kron" or "diag" for this layer')
     C, width = which.blocks[0].places.shape
     rows = [torch.zeros(width, (C - c) * width, dtype=torch.float64, device=data.x.device) for c in range(C)]
     for found in unit_directions(model, data.x, group=named(which.names), batch_size=batch_size):
@@ -169,14 +169,6 @@ def _blocks(phi: Tensor, inverse: Tensor) -> Tensor:
         product = (phi @ inverse[c, :, c:].flatten(1)).unflatten(1, (C - c, width))
         found[:, c, c:] = found[:, c:, c] = (product @ phi[:, :, None])[..., 0]
     return found
-
-
-def _require_small(size: int) -> None:
-    if size > LARGEST:
-        raise ParameterError(
-            f"a full precision of {size} parameters takes {8 * size * size:,} bytes, allowed are {LARGEST}; take "
-            'structure="kron" or "diag" for this layer'
-        )
 
 
 def _require_last(found: Directions) -> None:

@@ -15,7 +15,7 @@ from weightlore.errors import ParameterError
 from weightlore.networks.layered import require_counts
 from weightlore.parameters import layout
 from weightlore.parameters.groups import Group
-from weightlore.uncertainty.laplace.full import LARGEST, FullCurvature, FullPosterior
+from weightlore.uncertainty.laplace.full import LARGEST, FullCurvature, FullPosterior, require_room
 from weightlore.uncertainty.laplace.jacobians import curvature_rows
 from weightlore.uncertainty.laplace.posterior import prior_of
 from weightlore.uncertainty.laplace.roots import Likelihood
@@ -152,8 +152,7 @@ def fit_subnetwork(
 
     Source: [daxberger2021subnetwork]
     """
-    if size > LARGEST:
-        raise ParameterError(f"a full precision of {size} parameters is too large, at most {LARGEST}; lower size")
+    require_room(size, LARGEST, instead="a smaller size")
     P = layout(model, group).size
     rows = partial(curvature_rows, model, data, likelihood, noise_variance=noise_variance, group=group)
     diagonal = torch.zeros(P, dtype=torch.float64)
