@@ -5,3 +5,4 @@ from weightlore.teaching.exercises.checker import Exercise as Exercise
 from weightlore.teaching.exercises.checker import Reply as Reply
 from weightlore.teaching.exercises.checker import check as check
 from weightlore.teaching.exercises.checker import exercises as exercises
+from weightlore.teaching.exercises.checker import judge as judge

@@ -5,6 +5,7 @@ particular mistake. A wrong answer is compared with these first, then with what 
 or clipping would make of the right one.
 
     check("corrupted.by_hand", answer)   the reply: a nudge, a diagnosis with a hint, or "right" and a further thought
+    judge(exercise, answer)              the same for an exercise that is at hand, such as a variant of a public one
 """
 
 import html
@@ -18,7 +19,7 @@ from typing import Any, Literal
 from weightlore.errors import ParameterError
 from weightlore.teaching.exercises.general import close, general, ill_formed
 
-__all__ = ["Diagnosis", "Exercise", "Reply", "check", "exercises"]
+__all__ = ["Diagnosis", "Exercise", "Reply", "check", "exercises", "judge"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,21 @@ def check(exercise_id: str, answer: Any = None) -> Reply:
 
     Source: ours
     """
-    exercise = _find(exercise_id)
+    return judge(_find(exercise_id), answer)
+
+
+def judge(exercise: Exercise, answer: Any = None) -> Reply:
+    """Return the same for an exercise that is at hand, such as a variant of a public one.
+
+    Args:
+        exercise: with a question, a reference and diagnoses.
+        answer: as for ``check``.
+
+    Returns:
+        The reply. Nothing that an answer does or raises raises here.
+
+    Source: ours
+    """
     if answer is None or answer is ...:
         return Reply(exercise.id, "unanswered", "", exercise.nudge)
     try:
