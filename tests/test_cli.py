@@ -372,7 +372,8 @@ def test_error_fetch_wants_names_or_all(arguments: tuple[str, ...]) -> None:
 @pytest.fixture
 def notebook(tmp_path: Path) -> Path:
     setup = "import torch\n\ntorch.set_num_threads(1)\ntorch.set_default_dtype(torch.float64)"
-    cells = [nbformat.v4.new_code_cell(setup, id="setup"), nbformat.v4.new_code_cell("6 * 7", id="answer")]
+    first = nbformat.v4.new_code_cell(setup, id="setup", metadata={"tags": ["setup"]})
+    cells = [first, nbformat.v4.new_code_cell("6 * 7", id="answer")]
     made = nbformat.v4.new_notebook(cells=cells)
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     made.metadata["weightlore"] = {"minutes": 1, "seconds": 60, "memory_mb": 500, "objectives": ["multiply"],
@@ -394,6 +395,16 @@ def test_property_a_frozen_notebook_is_as_stored_until_it_is_tampered_with(noteb
     assert checked.exit_code == 1
     assert "1 complaints" in checked.output
     assert "cell 2" in checked.output
+
+
+@pytest.mark.slow
+def test_error_tags_that_contradict_each_other_are_named_by_the_check(notebook: Path) -> None:
+    stored = nbformat.read(notebook, as_version=4)
+    stored.cells[1].metadata["tags"] = ["exercise", "solution"]
+    nbformat.write(stored, notebook)
+    checked = weightlore("notebooks", "check", str(notebook))
+    assert checked.exit_code == 1
+    assert "cell 2 is both 'exercise' and 'solution'" in checked.output
 
 
 @pytest.mark.parametrize("command", ["freeze", "check"])

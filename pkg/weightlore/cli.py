@@ -209,10 +209,12 @@ def _complaints(path: Path) -> list[str]:
 
     from weightlore.teaching.budgets import budget
     from weightlore.teaching.comparison import compare
+    from weightlore.teaching.editions import contradictions
     from weightlore.teaching.notebooks import execute
 
     stored, fresh = nbformat.read(path, as_version=4), execute(path)
-    return compare(stored, fresh) + budget(stored, seconds=fresh.metadata["weightlore"]["measured"]["seconds"])
+    spent = budget(stored, seconds=fresh.metadata["weightlore"]["measured"]["seconds"])
+    return [*contradictions(stored), *compare(stored, fresh), *spent]
 
 
 def _run(root: Path, arguments: list[str]) -> None:
