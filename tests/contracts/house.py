@@ -11,14 +11,16 @@ from pathlib import Path
 FOUNDATION = ("errors", "parameters", "data", "networks", "training", "stacked")
 SIMULATORS = ("crossbar", "spiking")
 PAPERS = ("corruption", "transfer", "uncertainty", "attribution", "bitslice", "binary")
+CROSSED = ("crossed",)
 ABOVE = ("teaching", "cli", "doctor")
 ALLOWED = {
     **dict.fromkeys(FOUNDATION, FOUNDATION),
     **{name: (*FOUNDATION, name) for name in SIMULATORS},
     **{name: (*FOUNDATION, *SIMULATORS, name) for name in PAPERS},
-    "teaching": (*FOUNDATION, *SIMULATORS, *PAPERS, "teaching"),
-    "doctor": (*FOUNDATION, *SIMULATORS, *PAPERS, "teaching", "doctor"),
-    "cli": (*FOUNDATION, *SIMULATORS, *PAPERS, "teaching", "doctor", "cli"),
+    "crossed": (*FOUNDATION, *SIMULATORS, *PAPERS, *CROSSED),
+    "teaching": (*FOUNDATION, *SIMULATORS, *PAPERS, *CROSSED, "teaching"),
+    "doctor": (*FOUNDATION, *SIMULATORS, *PAPERS, *CROSSED, "teaching", "doctor"),
+    "cli": (*FOUNDATION, *SIMULATORS, *PAPERS, *CROSSED, "teaching", "doctor", "cli"),
 }
 REQUIRED = {"torch", "numpy", "scipy", "sklearn", "safetensors", "pooch", "tqdm", "click"}
 PICTURES = {"matplotlib", "ipywidgets", "anywidget"}

@@ -47,6 +47,7 @@ from weightlore.uncertainty.ensembles.members import DeepEnsemble as DeepEnsembl
 from weightlore.uncertainty.ensembles.mimo import MIMO as MIMO
 from weightlore.uncertainty.ensembles.mimo import mimo_cross_entropy as mimo_cross_entropy
 from weightlore.uncertainty.ensembles.mixture_laplace import MixtureLaplace as MixtureLaplace
+from weightlore.uncertainty.ensembles.pooled import PooledNetwork as PooledNetwork
 from weightlore.uncertainty.ensembles.pruning import Pruning as Pruning
 from weightlore.uncertainty.ensembles.pruning import margin_scores as margin_scores
 from weightlore.uncertainty.ensembles.pruning import prune_ensemble as prune_ensemble
