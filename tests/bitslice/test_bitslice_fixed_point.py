@@ -141,6 +141,20 @@ def test_property_the_given_model_stays_and_tied_weights_stay_tied():
     assert len(model.codes()) == 3
 
 
+@pytest.mark.parametrize("kind", [nn.ReLU, nn.ELU, nn.SiLU])
+def test_property_a_non_linearity_in_place_is_as_good_as_one_beside(kind):
+    x, found = torch.rand(5, 3), []
+    for inplace in (False, True):
+        model = nn.Sequential(nn.Linear(3, 4), kind(inplace=inplace), nn.Linear(4, 2))
+        model.load_state_dict({name: torch.ones_like(p) / 3 for name, p in model.state_dict().items()})
+        network = FixedPoint(model).train()
+        network(x).sum().backward()
+        found.append([p.grad for p in network.model.parameters()])
+        assert model[1].inplace is inplace
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
 def test_property_only_the_group_is_quantized():
     net, x = small(), digits("train").x[:4]
     model = FixedPoint(net, group="weight", activation_bits=None).train()

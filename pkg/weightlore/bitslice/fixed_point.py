@@ -174,6 +174,8 @@ class FixedPoint(nn.Module):
             for parent in list(self.model.modules()):
                 for name, child in list(parent._modules.items()):
                     if isinstance(child, NONLINEAR):
+                        if getattr(child, "inplace", False):
+                            child.inplace = False  # what it gets is on the grid and stays
                         parent._modules[name] = Gridded(child, bits, self.overflow)
 
     def _written(self) -> dict[str, Tensor]:
