@@ -28,13 +28,17 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test test-fast test-portable lab bench peers claims check lock clean env vendor
+.PHONY: help book release test test-fast test-portable lab bench peers claims check lock clean env vendor
 
 help: ## say what the other targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 book: $(HTML) ## make the environment and the book, and say where the book lies
 	@echo "The book lies at file://$(abspath $(HTML)); it can be read with the network off."
+
+release: $(HTML) ## make what a reader takes along: the book as a zip, a PDF of each chapter, an EPUB
+	@rm -rf _build/release
+	$(BIN)/python book/_ext/release.py _build/html _build/release
 
 test: $(READY) $(VENDOR) ## make the environment and run every test: package, contracts, notebooks, book
 	$(PYTEST) $(PARALLEL) $(NBVAL) tests tutorials

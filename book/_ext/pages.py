@@ -11,6 +11,8 @@ import libraries
 import limits
 import records
 import survey
+import tour
+import versions
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
@@ -29,6 +31,8 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "libraries": libraries.libraries,
     "agreements": libraries.agreements,
     "limits": limits.limits,
+    "figure": tour.figure,
+    "versions": versions.versions,
 }
 MENDED = {
     '<summary><span class="toctree-toggle"': '<summary aria-label="Pages below this one"><span class="toctree-toggle"',

@@ -117,8 +117,8 @@ def visit(browser, html, request):
     """Return ``visit(page, origin="file", theme="light", width=1200, ...)``, which opens a page."""
     contexts = []
 
-    def go(path, *, origin="file", theme="light", width=1200, javascript=True, settled=True) -> Visit:
-        base = html.as_uri() if origin == "file" else request.getfixturevalue("server")
+    def go(path, *, origin="file", base=None, theme="light", width=1200, javascript=True, settled=True) -> Visit:
+        base = base or (html.as_uri() if origin == "file" else request.getfixturevalue("server"))
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme=theme,
