@@ -32,6 +32,17 @@ def test_property_finite_tensors_are_handed_on_as_they_are(tensor):
     assert require_finite("anything", tensor) is tensor
 
 
+@pytest.mark.parametrize("tensor", [torch.full((2, 3), 3e38), torch.full((4,), 6e4, dtype=torch.float16)])
+def test_limit_finite_numbers_without_a_finite_sum_are_finite(tensor):
+    assert not torch.isfinite(tensor.sum())
+    assert require_finite("anything", tensor) is tensor
+
+
+def test_error_infinities_that_cancel_are_not_finite():
+    with pytest.raises(ParameterError, match=r"2 of its 3 entries"):
+        require_finite("the gradient", torch.tensor([float("inf"), 1.0, -float("inf")]))
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_error_not_finite_counts_and_names(bad):
     tensor = torch.ones(2, 3)

@@ -234,6 +234,22 @@ def test_oracle_the_last_layer_is_its_block_of_the_full_matrix(bias, likelihood)
     torch.testing.assert_close(outputs, model(data.x).detach())
 
 
+@pytest.mark.parametrize(("features", "bias"), [(5, True), (5, False), (1, False), (1, True), (2, True)])
+def test_oracle_variances_of_the_last_layer_come_from_the_inverse_of_its_precision(features, bias):
+    widths = nn.Sequential(nn.Linear(6, features), nn.ReLU(), nn.Linear(features, 4, bias=bias))
+    model, data = drawn(widths), Split(normal(20, 6), torch.arange(20) % 4)
+    found = fit_last_layer(model, data, "classification", group="2", batch_size=7)
+    assert torch.equal(found.hessian, found.hessian.mT)
+    tau = torch.linspace(0.3, 2.0, found.size, dtype=torch.float64)
+    _, J = next(jacobians(model, data.x, group="2"))
+    inverse = torch.linalg.inv(found.hessian + torch.diag(tau))
+    posterior = found.with_prior(tau)
+    for _ in range(2):  # the second time from what was kept
+        outputs, variances = posterior.variances(model, data.x)
+        torch.testing.assert_close(variances, (J @ inverse @ J.mT).diagonal(dim1=1, dim2=2), rtol=1e-9, atol=0)
+    torch.testing.assert_close(outputs, model(data.x).detach())
+
+
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_property_the_last_layer_is_a_group_of_every_structure(structure):
     model, data = chain(), sample(6)

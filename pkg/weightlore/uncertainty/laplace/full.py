@@ -73,7 +73,8 @@ class FullCurvature:
         Raises:
             IndefiniteError: if A has an eigenvalue that is not above 0, which is named.
         """
-        A = self.hessian + torch.diag(prior_of(tau, self.size))
+        A = self.hessian.clone()
+        A.diagonal().add_(prior_of(tau, self.size))
         factor, failed = torch.linalg.cholesky_ex(A)
         if int(failed) or not bool(factor.diagonal().min() > 0) or _singular(factor):
             smallest = float(torch.linalg.eigvalsh(A)[0])

@@ -3,6 +3,9 @@
 f = W (phi, 1),   H = sum_i Lambda_i (x) (phi_i, 1) (phi_i, 1)^T       in closed form, no backward pass
 cov_cd = (phi, 1)^T [A^-1]_cd (phi, 1)                                 one block of the inverse for two outputs
 
+Variances alone need the C blocks of each output with itself, and A^-1 as a whole is never formed: with A = L L^T and
+X_c the columns of L^-1 that belong to output c, zero above the first of its parameters, [A^-1]_cc = X_c^T X_c.
+
     fit_last_layer         -> LastLayerCurvature
     LastLayerPosterior     a full Gaussian with a short way to the covariance of the outputs
 
@@ -10,6 +13,7 @@ The other structures take the last layer as a group: ``fit_kron(model, data, lik
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -94,13 +98,23 @@ class LastLayerPosterior(FullPosterior):
         Raises:
             ParameterError: as ``directions``.
         """
-        places = self.matrices.blocks[0].places
-        inverse = torch.cholesky_inverse(self.factor)
-        own = torch.stack([inverse[row[:, None], row] for row in places])  # (C, I, I)
         pieces = list(unit_directions(model, x, group=named(self.matrices.names)))
         phi = torch.cat([piece.inputs[0][:, 0] for piece in pieces]).double()
         outputs = torch.cat([piece.outputs for piece in pieces]).double()
-        return outputs, ((phi @ own) * phi).sum(-1).mT
+        return outputs, ((phi @ self._own) * phi).sum(-1).mT
+
+    @cached_property
+    def _own(self) -> Tensor:
+        """The blocks of A^-1 of each output with itself, shape (C, I, I), found once."""
+        return torch.stack([self._inverse_at(row) for row in self.matrices.blocks[0].places])
+
+    def _inverse_at(self, places: Tensor) -> Tensor:
+        """Return the entries of A^-1 at some places, shape (I, I)."""
+        start = int(places.min())
+        units = self.factor.new_zeros(len(self.factor) - start, len(places))
+        units[places - start, torch.arange(len(places), device=places.device)] = 1.0
+        X = torch.linalg.solve_triangular(self.factor[start:, start:], units, upper=False)
+        return X.mT @ X
 
 
 def fit_last_layer(
@@ -140,25 +154,41 @@ def fit_last_layer(
     require_counts(batch_size=batch_size)
     require_fitting(model, data)
     require_room(which.size, LARGEST, instead='structure="kron" or "diag" for this layer')
-    C, width = which.blocks[0].places.shape
-    rows = [torch.zeros(width, (C - c) * width, dtype=torch.float64, device=data.x.device) for c in range(C)]
+    places = which.blocks[0].places
+    H = torch.zeros(*places.shape, *places.shape, dtype=torch.float64, device=data.x.device)  # (C, I, C, I)
     for found in unit_directions(model, data.x, group=named(which.names), batch_size=batch_size):
         _require_last(found)
-        phi = found.inputs[0][:, 0]
         Lambda = output_hessian(found.outputs, likelihood, noise_variance=noise_variance)
-        for c, row in enumerate(rows):  # blocks (c, d) with d >= c; the others are their mirror images
-            row += phi.mT @ (Lambda[:, c, c:, None] * phi[:, None]).flatten(1)
-    return LastLayerCurvature(which.names, _placed(rows, which), which)
+        for c in range(len(places)):
+            _add(H[c, :, c:], found.inputs[0][:, 0], Lambda[:, c, c:])
+    return LastLayerCurvature(which.names, _placed(_mirrored(H), places), which)
 
 
-def _placed(rows: list[Tensor], which: Matrices) -> Tensor:
-    """Return the symmetric matrix of blocks on and above the diagonal, in the order of the parameters."""
-    H, places = rows[0].new_zeros(which.size, which.size), which.blocks[0].places
-    for c, row in enumerate(rows):
-        others = places[c:].flatten()
-        H[others[:, None], places[c]] = row.mT
-        H[places[c][:, None], others] = row
-    return (H + H.mT) / 2
+def _add(blocks: Tensor, phi: Tensor, weights: Tensor) -> None:
+    """Add sum_n w_nd phi_n phi_n^T to blocks (I, D, I), each symmetric, so that its lower left quarter is left out."""
+    half, D = phi.shape[1] // 2, weights.shape[1]
+    weighted = weights[:, :, None] * phi[:, None]  # (N, D, I)
+    upper, lower = weighted.flatten(1), weighted[:, :, half:].flatten(1)
+    blocks[:half] += (phi[:, :half].mT @ upper).unflatten(1, (D, -1))
+    blocks[half:, :, half:] += (phi[:, half:].mT @ lower).unflatten(1, (D, -1))
+
+
+def _mirrored(H: Tensor) -> Tensor:
+    """Return (C, I, C, I) with what follows by symmetry filled in: of the blocks, and of each within itself."""
+    half = H.shape[1] // 2
+    for c in range(len(H)):
+        H[c, half:, c:, :half] = H[c, :half, c:, half:].permute(2, 1, 0)
+        H[c, :, c] = (H[c, :, c] + H[c, :, c].mT) / 2
+        H[c + 1 :, :, c] = H[c, :, c + 1 :].permute(1, 2, 0)
+    return H
+
+
+def _placed(H: Tensor, places: Tensor) -> Tensor:
+    """Return a matrix in the order of the parameters from blocks of two outputs, (C, I, C, I) -> (P, P)."""
+    order, placed = places.flatten().argsort(), H.new_empty(places.numel(), places.numel())
+    for row, found in zip(places, H, strict=True):
+        placed[row] = found.flatten(1)[:, order]
+    return placed
 
 
 def _blocks(phi: Tensor, inverse: Tensor) -> Tensor:
