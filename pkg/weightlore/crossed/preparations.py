@@ -37,7 +37,7 @@ class Preparation:
     Args:
         name: unique among the preparations.
         fate: which of the six it is; ``"healthy"`` for none.
-        words: what happened to it.
+        words: what happened to it, as they follow "a network".
         make: makes the network from ``generator`` and ``epochs``.
 
     Source: ours
@@ -56,7 +56,7 @@ PREPARATIONS: dict[str, Preparation] = {
         Preparation("struck", "corrupted", "moved by 2 % of its length along its own gradient", struck),
         Preparation("resistant", "corrupted", "trained against corruptions of size 0.8", resistant),
         Preparation("transferred", "transferred", "trained on stripes, then tuned to digits", transferred),
-        Preparation("ensembled", "uncertain", "five networks whose probabilities are averaged", ensembled),
+        Preparation("ensembled", "uncertain", "pooled with four others by their mean probability", ensembled),
         Preparation("narrowed", "explained", "trained on the 20 pixels that an explanation named", narrowed),
         Preparation("sliced", "sliced", "trained in fixed point with the slice penalty, in three phases", sliced),
         Preparation("binarized", "binarized", "trained with weights of one bit in all layers", binarized),

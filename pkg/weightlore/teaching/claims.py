@@ -47,9 +47,12 @@ class Claim:
         fast: whether the test suite measures the first seed again.
         needs: names of the fetched data sets it needs.
         tolerance: how far a repeated measurement may lie from the stored value, in its unit.
+        comparisons: how many paired comparisons, this one among them, were made side by side; with 2 or more the row
+            also holds the effect size and an interval that allows for all of them.
 
     Raises:
-        ParameterError: if there is no seed, a seed appears twice, or ``whose`` is none of the three.
+        ParameterError: if there is no seed, a seed appears twice, ``whose`` is none of the three, or there are fewer
+            comparisons than this one.
 
     Source: ours
     """
@@ -68,12 +71,15 @@ class Claim:
     fast: bool = False
     needs: tuple[str, ...] = field(default=())
     tolerance: float = 1e-3
+    comparisons: int = 1
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ParameterError(f"claim {self.id!r} needs one or more different seeds, got {self.seeds}")
         if self.whose not in ("paper", "other", "ours"):
             raise ParameterError(f"claim {self.id!r}: whose is 'paper', 'other' or 'ours', got {self.whose!r}")
+        if self.comparisons < 1:
+            raise ParameterError(f"claim {self.id!r} is itself one comparison, got comparisons={self.comparisons}")
 
 
 def interval(values: np.ndarray, *, confidence: float = 0.95) -> tuple[float, float]:
@@ -154,16 +160,36 @@ def row(claim: Claim, values: Mapping[int, Mapping[str, float]], *, measured_by:
     if len(done) == len(claim.seeds):
         verdict = claim.verdict(array)
     words = {name: getattr(claim, name) for name in ("id", "statement", "source", "whose", "setting", "unit", "fast")}
-    return words | {
-        "paper_number": claim.paper_number,
-        "needs": list(claim.needs),
-        "values": {str(seed): dict(values[seed]) for seed in done},
-        "mean": rounded(array.mean()) if done else None,
-        "spread": rounded(array.std(ddof=1)) if len(done) > 1 else None,
-        "interval": [rounded(x) for x in interval(array)] if len(done) > 1 else None,
-        "seeds": len(claim.seeds),
-        "verdict": verdict,
-        "version": measured_by or version(claim),
+    return (
+        words
+        | {
+            "paper_number": claim.paper_number,
+            "needs": list(claim.needs),
+            "values": {str(seed): dict(values[seed]) for seed in done},
+            "mean": rounded(array.mean()) if done else None,
+            "spread": rounded(array.std(ddof=1)) if len(done) > 1 else None,
+            "interval": [rounded(x) for x in interval(array)] if len(done) > 1 else None,
+            "seeds": len(claim.seeds),
+            "verdict": verdict,
+            "version": measured_by or version(claim),
+        }
+        | (_among(claim.comparisons, array) if claim.comparisons > 1 else {})
+    )
+
+
+def _among(comparisons: int, differences: np.ndarray) -> dict[str, Any]:
+    """Return what is said of one comparison among many: effect size, and an interval that allows for the others.
+
+    The effect is the mean difference over the spread of the differences. By Bonferroni, all such intervals together
+    cover their means with a probability of 95 %.
+    """
+    several = len(differences) > 1
+    spread = float(differences.std(ddof=1)) if several else 0.0
+    together = interval(differences, confidence=1 - 0.05 / comparisons) if several else None
+    return {
+        "comparisons": comparisons,
+        "effect": rounded(differences.mean() / spread) if spread > 0 else None,
+        "together": together and [rounded(x) for x in together],
     }
 
 

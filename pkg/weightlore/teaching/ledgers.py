@@ -145,4 +145,7 @@ def _number(row: Mapping[str, Any]) -> str:
     if row["interval"] is not None:
         low, high = row["interval"]
         text += f" (95 % interval {low:.3g} to {high:.3g}, spread {row['spread']:.2g}, {done} seeds)"
+    if row.get("effect") is not None:
+        low, high = row["together"]
+        text += f"; effect {row['effect']:.2g}, among {row['comparisons']} comparisons {low:.3g} to {high:.3g}"
     return text if done == row["seeds"] else f"{text}, {done} of {row['seeds']} seeds so far"
