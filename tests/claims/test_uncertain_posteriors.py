@@ -3,7 +3,8 @@
 import pytest
 import torch
 from tests.claims import claims_uncertain_second as second
-from tests.claims.uncertain_posteriors import areas
+from tests.claims.uncertain_posteriors import areas, unseen
+from tests.claims.uncertain_study import DIGITS
 
 
 @pytest.fixture
@@ -17,15 +18,15 @@ def told(monkeypatch):
 
 def test_oracle_gaps_are_means_over_conditions(told):
     told[0].update({"a, x": 1.0, "a, y": 2.0, "b, x": 0.5, "b, y": 0.5})
-    assert second.mean_gap("shifted", "a", "b", ("x", "y"), 0) == {"value": 1.0, "x": 0.5, "y": 1.5}
+    assert second.mean_gap(DIGITS, "shifted", "a", "b", ("x", "y"), 0) == {"value": 1.0, "x": 0.5, "y": 1.5}
 
 
 def test_oracle_a_method_that_strays_further_than_the_ensemble(told):
     for seed, numbers in told.items():
-        numbers.update({f"evidential, {kind}": 0.1 * seed for kind in second.UNSEEN})
-        numbers.update({f"ensemble, {kind}": 0.9 for kind in second.UNSEEN})
-    assert second.spread("evidential", 4)["value"] == pytest.approx(0.2)
-    assert second.spread("evidential", 2)["value"] == pytest.approx(0.0)
+        numbers.update({f"evidential, {kind}": 0.1 * seed for kind in unseen(DIGITS)})
+        numbers.update({f"ensemble, {kind}": 0.9 for kind in unseen(DIGITS)})
+    assert second.spread(DIGITS, "evidential", 4)["value"] == pytest.approx(0.2)
+    assert second.spread(DIGITS, "evidential", 2)["value"] == pytest.approx(0.0)
 
 
 def test_oracle_what_is_left_of_doubt(told):
