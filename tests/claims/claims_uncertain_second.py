@@ -119,7 +119,7 @@ def posteriors(study: Images) -> list[Claim]:
     rows = []
     for name, (words, setting, source) in POSTERIORS.items():
         short, wide = name.lower().replace(" ", "-"), ASKED[1:]
-        gap = partial(mean_gap, study, "shifted", name)
+        gap, have = partial(mean_gap, study, "shifted", name), "have" if words.startswith("networks") else "has"
         if name == "chain":
             size, still = CHAINS[study.name]
             setting = f"{setting}: {size:g} and {still:g}"
@@ -127,7 +127,7 @@ def posteriors(study: Images) -> list[Claim]:
             row(
                 study,
                 f"posterior-{short}-plain",
-                f"Under shift, {words} has a smaller loss than the plain network.",
+                f"Under shift, {words} {have} a smaller loss than the plain network.",
                 f"{setting}; log loss under shift minus plain, wanted below 0",
                 partial(gap, "plain", wide),
                 BELOW,
@@ -138,7 +138,7 @@ def posteriors(study: Images) -> list[Claim]:
             row(
                 study,
                 f"posterior-{short}-ensemble",
-                f"Under shift, {words} has a larger loss than an ensemble of five.",
+                f"Under shift, {words} {have} a larger loss than an ensemble of five.",
                 f"{setting}; log loss under shift minus five, wanted above 0",
                 partial(gap, "ensemble", wide),
                 beyond(0.0),

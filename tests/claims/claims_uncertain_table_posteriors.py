@@ -28,8 +28,7 @@ SAID = {
     ),
     "variational": (
         "a variational network",
-        f"one network, {LONGER['variational']} times as long, independent Gaussians, prior of spread 1, local draws in "
-        f"training, {DRAWS} draws of weights",
+        f"one network, independent Gaussians, prior of spread 1, local draws in training, {DRAWS} draws of weights",
         "kingma2015local",
     ),
     "laplace": (
