@@ -126,11 +126,11 @@ def _do(d: _Slope) -> str:
 
 
 def _by_hand_inf(d: _Slope) -> Exercise:
+    start = "The same with p = inf:" if d == _Slope() else "Compute the worst corruption for p = inf,"
     most, largest, square = d.gain(INF, d.n), float(d.top.abs().max()), d.n**0.5
     return Exercise(
         id="corrupted.by_hand_inf",
-        prompt=f"The same with p = inf: g = {d.written}, n = {d.n}, epsilon = {d.epsilon:g}. "
-        f"Answer: {d.all_of} numbers.",
+        prompt=f"{start} g = {d.written}, n = {d.n}, epsilon = {d.epsilon:g}. Answer: {d.all_of} numbers.",
         nudge="With p = inf every chosen parameter may move by epsilon, whatever the others do. Why move one less far?",
         hint=f"Each of the {WORDS[d.n]} entries moves by the full epsilon, in the direction of its gradient.",
         right=f"The gain is {_times(d.epsilon)}the sum of sizes, {most:g}, against {d.gain(2.0, d.n):.1f} for p = 2: "
