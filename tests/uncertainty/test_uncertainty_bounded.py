@@ -13,6 +13,7 @@ from weightlore.training import fit
 from weightlore.uncertainty.deterministic import (
     ResidualTrunk,
     operator_norm,
+    posterior_network,
     spectral_norm_conv2d,
     spectral_norm_linear,
     trunk_of,
@@ -147,6 +148,17 @@ def test_property_a_residual_network_is_bounded_and_copied():
     trunk, width = trunk_of(net)
     assert trunk(x).shape == (2, width)
     assert isinstance(net.readout, nn.Linear)
+
+
+def test_property_a_readout_at_the_end_of_a_sequence_is_taken_out():
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True), nn.Linear(4, 2)).double()
+    trunk, width = trunk_of(net)
+    x = normal(5, 3)
+    assert width == 4
+    assert torch.equal(trunk(x), net[1](net[0](x)))
+    assert isinstance(net[2], nn.Linear)
+    found = posterior_network(net, torch.tensor([0, 1]), classes=2, size=3, layers=1, generator=seeded())
+    assert found.predict(x).alpha.shape == (5, 2)
 
 
 def test_limit_a_weight_of_zero_stretches_nothing():

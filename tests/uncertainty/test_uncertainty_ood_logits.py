@@ -25,6 +25,7 @@ from weightlore.uncertainty.ood import (
     pushed,
     read,
 )
+from weightlore.uncertainty.ood.reading import readout_name
 from weightlore.uncertainty.sources import unknown_inputs
 
 
@@ -220,3 +221,30 @@ def test_error_a_pass_that_breaks_leaves_no_hook():
     with pytest.raises(ParameterError):
         read(model, normal(2, 3))
     assert not model.readout._forward_pre_hooks
+
+
+class Foreign(nn.Module):
+    """As others write networks: the last layer is called fc, or stands at the end of a classifier."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.first, self.relu, self.end = nn.Linear(64, 5).double(), nn.ReLU(inplace=True), end
+
+    def forward(self, x):
+        return self.end(self.relu(self.first(x)))
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_oracle_the_last_layer_is_found_under_another_name(deep):
+    last = nn.Linear(5, 3).double()
+    model = Foreign(nn.Sequential(nn.Dropout(), nn.Sequential(nn.Identity(), last)) if deep else last).eval()
+    found = read(model, X)
+    torch.testing.assert_close(found.logits, last(found.features).detach(), rtol=0, atol=1e-12)
+    assert readout_name(model) == ("end.1.1" if deep else "end")
+    assert GradNorm(model).score(X).shape == (len(X),)
+
+
+def test_error_a_network_that_ends_in_something_else():
+    for model in (Foreign(nn.Sequential(nn.Linear(5, 3), nn.Softmax(1))), Foreign(nn.LSTM(5, 3)), nn.ReLU()):
+        with pytest.raises(ParameterError, match="call the last layer readout"):
+            readout_name(model)

@@ -19,6 +19,7 @@ from weightlore.data.split import require_labels
 from weightlore.errors import ParameterError, require_finite
 from weightlore.training import in_mode
 from weightlore.uncertainty.deterministic.trunks import trunk_of
+from weightlore.uncertainty.ood.reading import readout_of
 from weightlore.uncertainty.predictions import CategoricalPrediction
 
 __all__ = ["DeepDeterministicUncertainty"]
@@ -57,7 +58,7 @@ class DeepDeterministicUncertainty:
         """Find mean, covariance and share of each class among the features.
 
         Args:
-            model: a trained network with a layer called ``readout``; left as it is, and used for probabilities.
+            model: a trained network with a readout, as for ``trunk_of``; left as it is, and used for probabilities.
             data: inputs and class numbers, two examples of each class at least.
 
         Returns:
@@ -70,7 +71,7 @@ class DeepDeterministicUncertainty:
         h = _features(trunk, data.x)
         if data.y.shape != (len(h),) or data.y.dtype != torch.int64:
             raise ParameterError(f"y must be class numbers (N,), int64, got {tuple(data.y.shape)}, {data.y.dtype}")
-        require_labels(data.y, model.get_submodule("readout").out_features)  # type: ignore[arg-type]
+        require_labels(data.y, readout_of(model).out_features)
         groups = [h[data.y == c] for c in range(int(data.y.max()) + 1)]
         if min(map(len, groups)) < 2:
             raise ParameterError(f"each class needs two examples at least, got {[len(group) for group in groups]}")

@@ -19,7 +19,7 @@ from weightlore.errors import ParameterError, require_finite
 from weightlore.networks.layered import built, require_counts
 from weightlore.training import Step, in_mode
 from weightlore.uncertainty.deterministic.radial_flow import RadialFlow
-from weightlore.uncertainty.deterministic.trunks import trunk_of
+from weightlore.uncertainty.deterministic.trunks import trunk_of, with_readout
 from weightlore.uncertainty.dirichlet import differential_entropy
 from weightlore.uncertainty.predictions import DirichletPrediction
 
@@ -84,7 +84,7 @@ def posterior_network(
     """Return a posterior network over a copy of a network, whose readout a linear map to M numbers replaces.
 
     Args:
-        network: with a layer called ``readout``; left as it is.
+        network: with a readout, as for ``trunk_of``; left as it is.
         y: class numbers of the training examples, shape (N,), int64; they are counted.
         classes: C, each with an example.
         size: M.
@@ -107,14 +107,14 @@ def posterior_network(
     Source: [charpentier2020posterior], without its batch normalization of z
     """
     require_counts(classes=classes, size=size, layers=layers)
-    trunk, features = trunk_of(network)
+    features = trunk_of(network)[1]
     require_labels(y, classes)
     like = next(network.parameters())
     readout = built(
         lambda: nn.Linear(features, size), generator=generator, dtype=like.dtype, linear_spread=features**-0.5
     )
     flow = RadialFlow(size, classes=classes, layers=layers, generator=generator, dtype=like.dtype)
-    trunk.readout = readout
+    trunk = with_readout(network, readout)
     return PosteriorNetwork(trunk, flow, counts=torch.bincount(y, minlength=classes)).to(like.device)
 
 

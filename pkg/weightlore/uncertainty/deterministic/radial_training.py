@@ -31,7 +31,7 @@ def duq(
     """Return a radial network over a copy of a network without its readout.
 
     Args:
-        network: with a layer called ``readout``; left as it is.
+        network: with a readout, as for ``trunk_of``; left as it is.
         classes: C.
         size: M, dimensions in which distances are measured.
         length_scale: s > 0.

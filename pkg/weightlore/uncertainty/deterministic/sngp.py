@@ -152,7 +152,7 @@ def sngp(
     still make different inputs alike, bounded or not.
 
     Args:
-        network: with a layer called ``readout``; left as it is.
+        network: with a readout, as for ``trunk_of``; left as it is.
         x: an input, shape (N, ...), that says which images the convolutions read.
         outputs: C.
         bound: c > 0 for each layer.

@@ -1,6 +1,7 @@
 """What stands below a distance-aware head: a network without its readout, or one made so that distances survive.
 
 trunk_of(network)       a copy without readout, and the width H of its features
+with_readout(network)   a copy with another layer in its place
 ResidualTrunk           z = x P, then h <- h + relu(W h + b) a few times
 """
 
@@ -12,16 +13,17 @@ from torch.nn import functional
 
 from weightlore.errors import ParameterError
 from weightlore.networks.layered import built, require_counts
+from weightlore.uncertainty.ood.reading import readout_name
 
-__all__ = ["ResidualTrunk", "trunk_of"]
+__all__ = ["ResidualTrunk", "trunk_of", "with_readout"]
 
 
 def trunk_of(network: nn.Module) -> tuple[nn.Module, int]:
     """Return a copy of a network that stops before its readout, and how many features it then gives.
 
     Args:
-        network: has a fully connected layer called ``readout`` at its end, as all networks of this package; left as
-            it is.
+        network: has a fully connected layer called ``readout`` at its end, as all networks of this package, or ends in
+            another, as ``fc`` and ``classifier`` are elsewhere; left as it is.
 
     Returns:
         The copy, from (N, ...) to (N, H), and H.
@@ -31,15 +33,38 @@ def trunk_of(network: nn.Module) -> tuple[nn.Module, int]:
 
     Source: ours
     """
-    readout = getattr(network, "readout", None)
-    if not isinstance(readout, nn.Linear):
+    return with_readout(network, nn.Identity()), _readout(network)[1].in_features
+
+
+def with_readout(network: nn.Module, layer: nn.Module) -> nn.Module:
+    """Return a copy of a network with another layer in the place of its readout.
+
+    Args:
+        network: as for ``trunk_of``.
+        layer: reads what the readout read; it is not copied.
+
+    Raises:
+        ParameterError: if there is no readout.
+
+    Source: ours
+    """
+    parent, _, local = _readout(network)[0].rpartition(".")
+    twin = copy.deepcopy(network)
+    setattr(twin.get_submodule(parent), local, layer)
+    return twin
+
+
+def _readout(network: nn.Module) -> tuple[str, nn.Linear]:
+    try:
+        name = readout_name(network)
+    except ParameterError:
+        name = ""
+    if not name:
         raise ParameterError(
-            f"a {type(network).__name__} has no fully connected layer called readout to leave out; "
+            f"a {type(network).__name__} has no fully connected layer called readout, or at its end, to leave out; "
             "give a module that returns features (N, H), and H"
         )
-    trunk = copy.deepcopy(network)
-    trunk.readout = nn.Identity()
-    return trunk, readout.in_features
+    return name, network.get_submodule(name)  # type: ignore[return-value]
 
 
 class ResidualTrunk(nn.Module):

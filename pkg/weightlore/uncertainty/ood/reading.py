@@ -4,6 +4,7 @@
     caught(model, x, layer)   the same of one pass, with gradients, as two tensors
     features(model, layer)    a function from inputs to features
     readout_of(model)         the linear layer at the end
+    readout_name(model)       its name
     logits_at(model, x)       -> logits (N, C), without gradients
     Detector                  what every score of this sub-package offers
     not_fitted                the error of a detector that has seen no data yet
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from weightlore.errors import ParameterError, require_finite
 from weightlore.training import in_mode
 
-__all__ = ["Detector", "Reading", "caught", "features", "logits_at", "not_fitted", "read", "readout_of"]
+__all__ = ["Detector", "Reading", "caught", "features", "logits_at", "not_fitted", "read", "readout_name", "readout_of"]
 
 
 @runtime_checkable
@@ -157,23 +158,41 @@ def readout_of(model: nn.Module) -> nn.Linear:
     """Return the linear layer that turns features into logits.
 
     Args:
-        model: a network with a ``readout``, as all of this package; a sequence that ends in a linear layer; or that
-            layer itself.
+        model: as for ``readout_name``.
 
     Raises:
         ParameterError: if it ends in something else.
 
     Source: ours
     """
-    last = model if isinstance(model, nn.Linear) else getattr(model, "readout", None)
-    if last is None and isinstance(model, nn.Sequential) and len(model):
-        last = model[-1]
-    if not isinstance(last, nn.Linear):
-        raise ParameterError(
-            f"{type(model).__name__} has no linear layer named readout and does not end in one, got {last!r}; name "
-            "the layer whose output shall count as features, or call the last layer readout"
-        )
-    return last
+    return model.get_submodule(readout_name(model))  # type: ignore[return-value]
+
+
+def readout_name(model: nn.Module) -> str:
+    """Return the name of the linear layer that turns features into logits; nothing where it is the network.
+
+    Args:
+        model: a network with a ``readout``, as all of this package; one whose last layer, or the last of a sequence at
+            its end, is linear, as ``fc`` and ``classifier`` are elsewhere; or that layer itself.
+
+    Raises:
+        ParameterError: if it ends in something else.
+
+    Source: ours
+    """
+    here: nn.Module = model
+    path: list[str] = []
+    while not isinstance(here, nn.Linear):
+        inside = [name for name, _ in here.named_children()]
+        if not inside or (path and not isinstance(here, nn.Sequential)):
+            raise ParameterError(
+                f"{type(model).__name__} has no linear layer named readout and does not end in one, but in a "
+                f"{type(here).__name__}; name the layer whose output shall count as features, or call the last layer "
+                "readout"
+            )
+        path.append("readout" if "readout" in inside else inside[-1])
+        here = here.get_submodule(path[-1])
+    return ".".join(path)
 
 
 def not_fitted(detector: object) -> ParameterError:
