@@ -92,6 +92,12 @@ def slower(seed: int) -> dict[str, float]:
     return both | {"value": both["vacuity"] - both["information"]}
 
 
+def apart(study: Images, seed: int) -> dict[str, float]:
+    """How far the networks of the chain lie apart, as a share of the length of the plain one's weights; in answers."""
+    n = found(study, seed, "shifted")
+    return {"value": n["chain, weights apart"], "answers": n["chain, answers apart"]}
+
+
 def kept(study: Images, seed: int) -> dict[str, float]:
     """Accuracy of the exposed network minus that of the plain one."""
     n = found(study, seed, "taught")
@@ -147,7 +153,20 @@ def posteriors(study: Images) -> list[Claim]:
                 "nats",
             ),
         ]
-    return rows
+    size, still = CHAINS[study.name]
+    travels = row(
+        study,
+        "chain-travels",
+        "A chain whose steps validation images chose moves: its networks lie apart.",
+        f"{POSTERIORS['chain'][1]}: {size:g} and {still:g}; distance of the drawn weights from their mean as a share "
+        "of the length of plain, wanted above 0.1",
+        partial(apart, study),
+        beyond(0.1),
+        "chen2014sghmc",
+        "ours",
+        "share",
+    )
+    return [*rows, travels]
 
 
 def widths(study: Images) -> list[Claim]:

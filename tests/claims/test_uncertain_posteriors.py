@@ -3,8 +3,8 @@
 import pytest
 import torch
 from tests.claims import claims_uncertain_second as second
-from tests.claims.uncertain_posteriors import areas, unseen
-from tests.claims.uncertain_study import DIGITS
+from tests.claims.uncertain_posteriors import areas, needs, outside, resized, unseen
+from tests.claims.uncertain_study import CLOTHES, DIGITS
 
 
 @pytest.fixture
@@ -39,3 +39,23 @@ def test_oracle_areas_of_a_perfect_and_a_reversed_score():
     scores = {"sum": lambda x: x.sum(1), "minus": lambda x: -x.sum(1)}
     numbers = areas(scores, torch.zeros(3, 2), {"ones": torch.ones(4, 2)})
     assert numbers == {"sum, ones": 1.0, "minus, ones": 0.0}
+
+
+def test_oracle_how_far_a_chain_lies_apart(told):
+    told[0].update({"chain, weights apart": 0.3, "chain, answers apart": 0.1})
+    assert second.apart(DIGITS, 0) == {"value": 0.3, "answers": 0.1}
+
+
+def test_property_clothes_have_one_more_kind_outside():
+    assert set(outside(CLOTHES)) - set(outside(DIGITS)) == {"objects"}
+    assert "permuted" in outside(DIGITS)
+    assert "permuted" not in unseen(DIGITS)
+    assert set(needs(CLOTHES)) - set(needs(DIGITS)) == {"fashion-mnist", "cifar10-subset"}
+
+
+def test_limit_images_from_outside_become_as_large_as_those_inside():
+    images, like = torch.full((9, 1, 16, 16), 0.5), torch.zeros(4, 784, dtype=torch.float64)
+    small = resized(images, like)
+    assert small.dtype == torch.float64
+    torch.testing.assert_close(small, torch.full((4, 784), 0.5, dtype=torch.float64))
+    assert len(resized(images[:3], like)) == 3
