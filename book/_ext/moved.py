@@ -21,7 +21,7 @@ import chapters
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-__all__ = ["listed", "lost", "redirect", "redirects", "unlisted"]
+__all__ = ["listed", "lost", "promise", "redirect", "redirects", "unlisted"]
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESSES = ROOT / "book" / "addresses.txt"
@@ -93,5 +93,10 @@ def unlisted(known: Sequence[str], now: Sequence[str]) -> list[str]:
     return [f"{page} is new. Run `python book/_ext/moved.py`, which adds it to the list" for page in {*now} - {*known}]
 
 
-if __name__ == "__main__":
+def promise() -> None:
+    """Add the pages that the book has now to the list."""
     ADDRESSES.write_text("\n".join(sorted({*listed(), *chapters.pages()})) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    promise()

@@ -75,10 +75,7 @@ def make(html: Path, target: Path, chromium: Any, *, say: Callable[[str], None] 
         say(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
     path = target / f"weightlore-{version}.epub"
     picture = cover(chromium, html, title, path.with_suffix(".html"))
-    return [
-        *made,
-        ebook.epub(parts, pages, path, cover=picture, title=title, version=version, site=site, modified=now()),
-    ]
+    return [*made, ebook.epub(html, parts, pages, path, cover=picture, modified=now(), **facts)]
 
 
 def now() -> str:
