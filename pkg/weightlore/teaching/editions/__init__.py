@@ -10,6 +10,7 @@ from weightlore.teaching.editions.marks import mark as mark
 from weightlore.teaching.editions.marks import reference as reference
 from weightlore.teaching.editions.sheets import questions as questions
 from weightlore.teaching.editions.sheets import sheet as sheet
+from weightlore.teaching.editions.slides import slides as slides
 from weightlore.teaching.editions.student import student as student
 from weightlore.teaching.editions.tags import TAGS as TAGS
 from weightlore.teaching.editions.tags import contradictions as contradictions

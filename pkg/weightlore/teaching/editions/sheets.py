@@ -46,7 +46,7 @@ def questions(notebook: Notebook) -> dict[str, int]:
 
     Source: ours
     """
-    stars, found = 1, {}
+    stars, found = 1, dict[str, int]()
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (asked := list(ASKED.finditer(cell.source))):
             stars = len(asked[-1]["stars"])
