@@ -215,6 +215,7 @@ def test_property_a_release_is_a_zip_a_pdf_for_each_chapter_and_an_ebook(tmp_pat
     for page in ("book/a.html", "tutorials/0_x/b.html", "book/api/c.html", "_static/pygments.css", "_static/cover.svg"):
         (html / page).parent.mkdir(parents=True, exist_ok=True)
         (html / page).write_text("<html><body><article class='bd-article'><h1>A</h1></article></body></html>")
+    (html / "_static" / "cover.svg").write_bytes((ROOT / "book" / "_static" / "cover.svg").read_bytes())
     named = (("", "book/a.html"), ("0: X", "tutorials/0_x/b.html"), ("Look", "book/api/c.html"))
     monkeypatch.setattr(chapters, "contents", lambda: [chapters.Part(name, (page,)) for name, page in named])
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
