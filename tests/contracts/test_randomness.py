@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from tests.contracts import house, uncertain_draws
+from tests.contracts import crossed_draws, house, uncertain_draws
 from tests.contracts.files import package
 
 from weightlore import attribution, binary, bitslice, corruption, crossbar, data, networks, spiking, training, transfer
@@ -316,10 +316,10 @@ CASES = {
         corruption.resistant_gradients(*small(), Budget(0.1), generator=g).gradient
     ),
 }
-CASES |= uncertain_draws.CASES
+CASES |= uncertain_draws.CASES | crossed_draws.CASES
 PARTS = (
     *("data", "networks", "training", "corruption", "bitslice", "crossbar", "spiking", "binary", "attribution"),
-    *("transfer", *uncertain_draws.PARTS),
+    *("transfer", "crossed", *uncertain_draws.PARTS),
 )
 UNDRAWN = {
     "training.cross_entropy",

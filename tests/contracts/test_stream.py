@@ -40,6 +40,8 @@ def test_property_the_requirements_are_those_of_the_project():
         ("pkg/weightlore/parameters/placing.py", "from weightlore.teaching import palette"),
         ("pkg/weightlore/data/x.py", "from .split import Split"),
         ("pkg/weightlore/teaching/x.py", "from weightlore.cli import main"),
+        ("pkg/weightlore/corruption/x.py", "from weightlore.crossed import cross"),
+        ("pkg/weightlore/crossed/x.py", "from weightlore.teaching import Claim"),
     ],
 )
 def test_property_an_import_against_the_stream_is_found(path, text):
@@ -65,3 +67,6 @@ def test_limit_what_may_be_imported_passes():
     assert house.outside_libraries("pkg/weightlore/corruption/x.py", good, sys.stdlib_module_names) == []
     simulators = "from weightlore.crossbar import matmul\nfrom weightlore.spiking import simulate\n"
     assert house.against_the_stream("pkg/weightlore/binary/x.py", simulators) == []
+    papers = "from weightlore.binary import rounded_binary\nfrom weightlore.corruption import Budget\n"
+    assert house.against_the_stream("pkg/weightlore/crossed/x.py", papers) == []
+    assert house.against_the_stream("pkg/weightlore/teaching/x.py", "from weightlore.crossed import cross") == []

@@ -212,6 +212,33 @@ def test_property_a_measurement_may_return_more_than_its_number(tmp_path):
     assert rows[0]["values"]["0"] == {"value": 1.0, "plain": 0.123457}
 
 
+def test_oracle_one_among_many_comparisons_keeps_its_effect_and_a_wider_interval():
+    values = {seed: {"value": number} for seed, number in enumerate((1.0, 2.0, 4.0))}
+    one, many = (row(claim(comparisons=count), values) for count in (1, 20))
+    array = np.array([1.0, 2.0, 4.0])
+    assert many["effect"] == pytest.approx(array.mean() / array.std(ddof=1), rel=1e-5)
+    assert many["together"] == pytest.approx(interval(array, confidence=0.9975), rel=1e-5)
+    assert many["together"][0] < many["interval"][0]
+    assert many["comparisons"] == 20
+    assert set(many) - set(one) == {"comparisons", "effect", "together"}
+
+
+def test_limit_one_among_many_without_spread_or_with_one_value_has_no_effect():
+    same = row(claim(comparisons=2), {seed: {"value": 1.0} for seed in range(3)})
+    assert same["effect"] is None
+    assert same["together"] == [1.0, 1.0]
+    first = row(claim(comparisons=2), {0: {"value": 1.0}})
+    assert first["effect"] is None
+    assert first["together"] is None
+
+
+def test_property_the_ledger_says_among_how_many_a_row_is(tmp_path):
+    (rows,) = run_claims([claim(comparisons=20)], tmp_path).values()
+    told = repr(ledger("9_test", folder=tmp_path))
+    low, high = rows[0]["together"]
+    assert f"effect {rows[0]['effect']:.2g}, among 20 comparisons {low:.3g} to {high:.3g}" in told
+
+
 def test_property_the_ledger_shows_what_is_stored_in_every_form(tmp_path):
     run_claims([claim(), claim(id="ours", whose="ours", paper_number="93 %")], tmp_path)
     shown = ledger("9_test", folder=tmp_path)
@@ -252,6 +279,11 @@ def test_error_a_claim_needs_seeds_and_an_owner():
         claim(whose="theirs")
     with pytest.raises(ParameterError, match="weaker"):
         beyond(0.1, same=0.2)
+
+
+def test_error_a_claim_is_one_of_its_comparisons():
+    with pytest.raises(ParameterError, match="itself one comparison, got comparisons=0"):
+        claim(comparisons=0)
 
 
 def test_error_a_run_says_what_is_wrong(tmp_path):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from weightlore.crossed.fates import EPOCHS
-from weightlore.crossed.preparations import FATES, PREPARATIONS, prepare
+from weightlore.crossed.preparations import FATES, PREPARATIONS, preparation_of, prepare
 from weightlore.crossed.questions import QUESTIONS, Question, ask, question_of
 from weightlore.errors import ParameterError
 
@@ -124,7 +124,7 @@ def cross(first: str, second: str, *, generator: torch.Generator, epochs: int = 
 
     Source: ours
     """
-    question = question_of(second)
+    question, _ = question_of(second), preparation_of(first)
     if (first, second) in WITHOUT_SENSE:
         raise ParameterError(
             f"to ask {second!r} of a {first!r} network says nothing: {WITHOUT_SENSE[first, second]}; "

@@ -24,7 +24,7 @@ from weightlore.crossed.fates import (
 )
 from weightlore.errors import ParameterError
 
-__all__ = ["FATES", "PREPARATIONS", "Preparation", "prepare"]
+__all__ = ["FATES", "PREPARATIONS", "Preparation", "preparation_of", "prepare"]
 
 FATES = ("corrupted", "transferred", "uncertain", "explained", "sliced", "binarized")
 Make = Callable[..., nn.Module]
@@ -78,8 +78,23 @@ def prepare(name: str, *, generator: torch.Generator, epochs: int = EPOCHS) -> n
 
     Source: ours
     """
-    if name not in PREPARATIONS:
-        raise ParameterError(f"a preparation is one of {', '.join(PREPARATIONS)}; got {name!r}")
+    made = preparation_of(name)
     if epochs < 3:
         raise ParameterError(f"epochs must be at least 3, for three phases of training, got {epochs}")
-    return PREPARATIONS[name].make(generator=generator, epochs=epochs)
+    return made.make(generator=generator, epochs=epochs)
+
+
+def preparation_of(name: str) -> Preparation:
+    """Return a preparation by its name.
+
+    Args:
+        name: a key of ``PREPARATIONS``.
+
+    Raises:
+        ParameterError: if there is no such preparation; the message lists them.
+
+    Source: ours
+    """
+    if name not in PREPARATIONS:
+        raise ParameterError(f"a preparation is one of {', '.join(PREPARATIONS)}; got {name!r}")
+    return PREPARATIONS[name]

@@ -1,7 +1,7 @@
 """The questions of a crossing, each one number and the direction in which it is better.
 
     QUESTIONS                            name -> Question
-    ask(question, network, healthy, ...)   the number
+    ask(name, network, healthy, ...)     the number
 
 Every fate brings its own questions: what its paper measures. ``"accuracy"`` belongs to none and says what the first
 fate cost.
