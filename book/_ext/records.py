@@ -95,6 +95,9 @@ def number(row: Mapping[str, Any]) -> str:
     if row["interval"] is not None:
         low, high = row["interval"]
         text += f" over {len(row['values'])} seeds (95 % interval {low:g} to {high:g}, spread {row['spread']:g})"
+    if row.get("effect") is not None:
+        low, high = row["together"]
+        text += f"; effect size {row['effect']:g}; {low:g} to {high:g} if all {row['comparisons']} comparisons count"
     missing = row["seeds"] - len(row["values"])
     return f"{text}; {missing} of {row['seeds']} seeds are still to be run" if missing else text
 
