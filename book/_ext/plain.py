@@ -9,15 +9,14 @@ import os
 import posixpath
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Plain", "browser", "key", "read", "style_sheet"]
+__all__ = ["Plain", "beside", "browser", "key", "read", "style_sheet"]
 
-SCRIPT = Path(__file__).with_name("plain.js")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 NEEDED = ("/mathjax/", "/_images/", "/_static/cover.svg")  # what a page may load here besides itself
 ABSENT = """make release prints the book with Chromium, and there is none here under the names {names}.
@@ -59,7 +58,12 @@ def style_sheet(name: str) -> str:
     from weightlore.teaching.style import css_variables
 
     colors = dict(re.findall(r"(--wl-\w+):([^;}]+)", css_variables().partition("}")[0]))
-    return re.sub(r"var\((--wl-\w+)\)", lambda match: colors[match[1]], Path(__file__).with_name(name).read_text())
+    return re.sub(r"var\((--wl-\w+)\)", lambda match: colors[match[1]], beside(name))
+
+
+def beside(name: str) -> str:
+    """Return the text of a file of this folder."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 @contextmanager
@@ -77,16 +81,23 @@ def browser() -> Iterator[Any]:
 
 
 def read(
-    chromium: Any, html: Path, pages: Mapping[str, str], *, site: str, printed: Mapping[str, str]
+    chromium: Any,
+    html: Path,
+    pages: Sequence[str],
+    places: Mapping[str, str],
+    *,
+    site: str,
+    printed: Mapping[str, str],
 ) -> Iterator[Plain]:
     """Yield each page as plain XHTML.
 
     Args:
         chromium: the browser.
         html: the folder of the built book.
-        pages: the place of each page in the e-book; these pages are read.
-        site: where the book is published, for links to pages that are not among them.
-        printed: the place of each page in the printed chapter.
+        pages: the pages to read.
+        places: the place of each page in the e-book; links to pages without one lead to the web.
+        site: where the book is published on the web.
+        printed: the chapter that each page is printed in.
     """
     context = chromium.new_context()
     context.route("**/*", lambda route: route.continue_() if loads(route.request) else route.abort())
@@ -99,8 +110,8 @@ def read(
         paper = {**wish, "math": "svg", "prefix": key(page), "places": neighbors(page, printed)}
         yield told(
             page,
-            tab.evaluate(SCRIPT.read_text(), paper),
-            tab.evaluate(SCRIPT.read_text(), {**wish, "math": "mathml", "prefix": "", "places": dict(pages)}),
+            tab.evaluate(beside("plain.js"), paper),
+            tab.evaluate(beside("plain.js"), {**wish, "math": "mathml", "prefix": "", "places": dict(places)}),
         )
         tab.close()
     context.close()

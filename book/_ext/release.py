@@ -1,8 +1,8 @@
-"""Make what a reader takes along: the whole book as a zip, a PDF of each chapter, and an EPUB.
+"""Make what a reader takes along: the whole book as a zip, a PDF of each chapter, an EPUB, the tour as one file.
 
 python book/_ext/release.py _build/html _build/release
 
-Everything is made from the built pages, so it says what they say. See ``archive``, ``printed`` and ``ebook``.
+Everything is made from the built pages, so it says what they say. See ``archive``, ``single``, ``printed``, ``ebook``.
 """
 
 import datetime
@@ -17,6 +17,8 @@ import chapters
 import ebook
 import plain
 import printed
+import single
+import tour
 import versions
 import yaml
 
@@ -43,7 +45,7 @@ def read_pages(chromium: Any, html: Path, parts: Sequence[chapters.Part], *, sit
     pages = [page for part in parts for page in part.pages if "/api/" not in page]
     printed_in = {page: part.name for part in parts if part.is_chapter for page in part.pages}
     places = {page: f"{plain.key(page)}.xhtml" for page in pages}
-    return list(plain.read(chromium, html, places, site=site, printed=printed_in))
+    return list(plain.read(chromium, html, pages, places, site=site, printed=printed_in))
 
 
 def cover(chromium: Any, html: Path, title: str, draft: Path) -> bytes:
@@ -58,8 +60,15 @@ def cover(chromium: Any, html: Path, title: str, draft: Path) -> bytes:
     return picture
 
 
+def tour_in_one_file(chromium: Any, html: Path, target: Path, *, title: str, version: str, site: str) -> Path:
+    """Write the tour as one file, and return its path; all its links lead to the web."""
+    (page,) = plain.read(chromium, html, [f"{tour.PAGE}.html"], {}, site=site, printed={})
+    target.write_text(single.document(page, book=title, version=version, site=site), encoding="utf-8")
+    return target
+
+
 def make(html: Path, target: Path, chromium: Any, *, say: Callable[[str], None] = lambda line: None) -> list[Path]:
-    """Write the zip, the PDFs and the EPUB, and return their paths."""
+    """Write the zip, the tour, the PDFs and the EPUB, and return their paths."""
     facts = settings()
     title, version, site = facts["title"], facts["version"], facts["site"]
     target.mkdir(parents=True, exist_ok=True)
@@ -67,6 +76,7 @@ def make(html: Path, target: Path, chromium: Any, *, say: Callable[[str], None] 
     say(f"{made[0].name}: read the pages ...")
     parts = chapters.contents()
     pages = read_pages(chromium, html, parts, site=site)
+    made.append(tour_in_one_file(chromium, html, target / f"weightlore-tour-{version}.html", **facts))
     for part in (part for part in parts if part.is_chapter):
         own = [page for page in pages if page.page in part.pages]
         text = printed.document(part, own, html.resolve(), book=title, version=version, site=site)

@@ -42,7 +42,7 @@ def tiny(tmp_path_factory, browser):
     (folder / "book" / "a.html").write_text(TINY)
     places = {"book/a.html": "book-a.xhtml", "book/b.html": "book-b.xhtml"}
     together = {"book/a.html": "one", "book/b.html": "one"}
-    return next(plain.read(browser, folder, places, site=SITE, printed=together))
+    return next(plain.read(browser, folder, ["book/a.html"], places, site=SITE, printed=together))
 
 
 @pytest.mark.browser
@@ -121,7 +121,7 @@ def test_property_a_knob_of_the_unpacked_book_turns(visit, unpacked, page):
 def pages(html, browser):
     places = {page: f"{plain.key(page)}.xhtml" for page in SAMPLE}
     chapter = {page: "6" for page in SAMPLE if page.startswith("tutorials")}
-    return list(plain.read(browser, html, places, site=SITE, printed=chapter))
+    return list(plain.read(browser, html, SAMPLE, places, site=SITE, printed=chapter))
 
 
 @pytest.mark.book
@@ -209,10 +209,39 @@ def test_limit_a_broken_epub_is_found(tmp_path):
     assert faults(path) == ["EPUB/book-a.xhtml: b.xhtml"]
 
 
+@pytest.mark.book
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_property_the_tour_in_one_file_turns_and_asks_for_nothing(html, browser, visit, tmp_path, theme):
+    facts = release.settings()
+    release.tour_in_one_file(browser, html, tmp_path / "tour.html", **facts)
+    seen = visit("tour.html", base=tmp_path.as_uri(), width=360, theme=theme)
+    seen.figures().nth(2).wait_for()
+    assert [*seen.outside, *seen.failed, *seen.errors] == []
+    assert {a.partition("#")[0].startswith(SITE) for a in links.read(tmp_path / "tour.html").links} == {True}
+    for figure in seen.figures().all():
+        knob = figure.locator("input.wl-turn").first
+        knob.press("Home")
+        before = figure.locator(".wl-say").inner_text()
+        knob.press("End")
+        assert figure.locator(".wl-say").inner_text() != before
+    wide = seen.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0
+    still = visit("tour.html", base=tmp_path.as_uri(), javascript=False).page
+    assert still.locator("img").count() == seen.figures().count()
+
+
 @pytest.mark.browser
 def test_property_a_release_is_a_zip_a_pdf_for_each_chapter_and_an_ebook(tmp_path, browser, monkeypatch):
     html = tmp_path / "html"
-    for page in ("book/a.html", "tutorials/0_x/b.html", "book/api/c.html", "_static/pygments.css", "_static/cover.svg"):
+    for page in (
+        "book/a.html",
+        "book/tour.html",
+        "tutorials/0_x/b.html",
+        "book/api/c.html",
+        "_static/pygments.css",
+        "_static/cover.svg",
+    ):
         (html / page).parent.mkdir(parents=True, exist_ok=True)
         (html / page).write_text("<html><body><article class='bd-article'><h1>A</h1></article></body></html>")
     (html / "_static" / "cover.svg").write_bytes((ROOT / "book" / "_static" / "cover.svg").read_bytes())
@@ -222,7 +251,7 @@ def test_property_a_release_is_a_zip_a_pdf_for_each_chapter_and_an_ebook(tmp_pat
     said = []
     made = release.make(html, tmp_path / "release", browser, say=said.append)
     version = release.settings()["version"]
-    ends = (f"book-{version}.zip", f"0-x-{version}.pdf", f"{version}.epub")
+    ends = (f"book-{version}.zip", f"tour-{version}.html", f"0-x-{version}.pdf", f"{version}.epub")
     assert [path.name for path in made] == [f"weightlore-{end}" for end in ends]
     assert len(said) == 2
     assert sorted(path.name for path in (tmp_path / "release").iterdir()) == sorted(path.name for path in made)
