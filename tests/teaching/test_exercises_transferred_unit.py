@@ -6,9 +6,9 @@ from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
 from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.transferred import unit
+from weightlore.teaching.exercises.transferred import gating, unit
 
-OURS = {e.id: e for e in vars(unit).values() if isinstance(e, unit.Exercise)}
+OURS = {e.id: e for part in (unit, gating) for e in vars(part).values() if isinstance(e, unit.Exercise)}
 WRONG = {
     ("transferred.outside", 0): [2.0, -1.0, 3.0, 1.5, 1.0],
     ("transferred.outside", 1): [-2.0, -1.0, 3.0, 1.0, 1.0],
@@ -57,8 +57,8 @@ def test_oracle_answers_by_hand(name, answer):
 
 
 def test_limit_a_copy_has_no_gate_gradient():
-    assert unit.GATE_GRADIENT.inputs()[-1][0].equal(unit.GATE_GRADIENT.inputs()[-1][1])
-    assert not unit.GATE_GRADIENT.reference(*unit.GATE_GRADIENT.inputs()[-1]).any()
+    assert gating.GATE_GRADIENT.inputs()[-1][0].equal(gating.GATE_GRADIENT.inputs()[-1][1])
+    assert not gating.GATE_GRADIENT.reference(*gating.GATE_GRADIENT.inputs()[-1]).any()
 
 
 def test_limit_an_answer_that_raises_is_a_wrong_answer():

@@ -94,7 +94,8 @@ def _about(answer: object, value: float, factor: float) -> bool:
 
 
 def _half(d: _Walk) -> Exercise:
-    where, group = (f" of {d.group}", f', group="{d.group}"') if d.group else ("", "")
+    the = "the " if d.group == "readout" else ""
+    where, group = (f" of {the}{d.group}", f', group="{d.group}"') if d.group else ("", "")
     return Exercise(
         id="healthy.half",
         prompt=f"How far along a random direction{where} until {GONE[d.lost][0]} of the accuracy is gone, on average? "
@@ -116,7 +117,7 @@ def _units(d: _Walk) -> tuple[Diagnosis, ...]:
         Diagnosis("sign", "A distance is positive.", matches=lambda a: float(a) <= 0),
         Diagnosis(
             "share",
-            "This looks like a share of the length of theta; multiply by that length.",
+            f"This looks like a share of the length of {d.group or 'theta'}; multiply by that length.",
             matches=lambda a: _about(float(a) * float(flatten(healthy(), d.group).norm()), _distance(d), 1.4),
         ),
         Diagnosis(

@@ -251,17 +251,18 @@ def _rescale(d: _Growth) -> Exercise:
 
 
 def _forgotten(d: _Growth, c: str) -> tuple[Diagnosis, ...]:
-    told: tuple[tuple[str, str, dict[str, int]], ...] = (
-        ("bias", "The bias is added before the ReLU, so it must grow with the weights.", {"bias": 0}),
-        ("compensation", f"The next layer must shrink by {c}; now the function changes.", {"after": 0}),
+    undo = f"Both layers grew; the {'second' if d.layer == 0 else 'next'} has to undo the {WORDS[d.layer]}."
+    told: tuple[tuple[str, str, Callable[..., Tensor]], ...] = (
+        ("bias", "The bias is added before the ReLU, so it must grow with the weights.", partial(d.theta, bias=0)),
+        ("compensation", f"The next layer must shrink by {c}; now the function changes.", partial(d.theta, after=0)),
+        ("direction", undo, partial(d.theta, after=1)),
         (
-            "direction",
-            f"Both layers grew; the {'second' if d.layer == 0 else 'next'} has to undo the {WORDS[d.layer]}.",
-            {"after": 1},
+            "next bias",
+            f"The bias of the next layer does not see the {WORDS[d.layer]}; leave it.",
+            partial(d.theta, next_bias=-1),
         ),
-        ("next bias", f"The bias of the next layer does not see the {WORDS[d.layer]}; leave it.", {"next_bias": -1}),
     )
-    forgotten = tuple(Diagnosis(name, says, partial(d.theta, **powers)) for name, says, powers in told)
+    forgotten = tuple(Diagnosis(*one) for one in told)
     plain = Diagnosis("factor", f"The layer grew c times; asked for is {c}.", _Growth(d.layer).theta)
     return forgotten if d.times == 1 else (*forgotten, plain)
 
