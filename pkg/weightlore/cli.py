@@ -12,7 +12,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -173,7 +173,7 @@ def data_fetch(names: tuple[str, ...], everything: bool) -> None:
 
 @main.group()
 def notebooks() -> None:
-    """Freeze notebooks with their outputs, and check that what is stored is what comes out."""
+    """Freeze notebooks with their outputs, check them, and cut editions of them."""
 
 
 @notebooks.command("freeze")
@@ -202,6 +202,49 @@ def notebooks_check(paths: tuple[Path, ...]) -> None:
         for line in lines:
             click.echo(f"  {line}")
     sys.exit(1 if any(complaints.values()) else 0)
+
+
+@notebooks.command("edition")
+@click.argument("edition", type=click.Choice(["student", "instructor", "slides"]))
+@click.argument("names", nargs=-1, metavar="[TUTORIAL]...")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder; _build/EDITION if not given.")
+def notebooks_edition(edition: Literal["student", "instructor", "slides"], names: tuple[str, ...], out: Path) -> None:
+    """Cut an edition of the tutorials of this clone: without solutions, with everything, or as slides.
+
+    TUTORIAL is a chapter or a notebook, such as 1_corrupted or 1_corrupted/resistance; all if none is named.
+    """
+    root = _clone_root("The tutorials")
+    _require("nbformat", "book")
+    from weightlore.teaching.editions import cut
+
+    folder = out or root / "_build" / edition
+    written = cut(root, edition, folder, names=names)
+    click.echo(f"{len(written)} files in {folder}; the last one is {written[-1].relative_to(folder)}")
+
+
+@notebooks.command("assignment")
+@click.argument("assignment")
+@click.argument("names", nargs=-1, required=True, metavar="TUTORIAL...")
+@click.option("--course", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of nbgrader.")
+@click.option(
+    "--seed", type=click.Path(dir_okay=False, path_type=Path), help="Private file with the seed of the class."
+)
+@click.option("--only", multiple=True, metavar="ID", help="Ask this exercise, such as corrupted.by_hand; repeat.")
+@click.option("--share", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="For a named mistake.")
+def notebooks_assignment(
+    assignment: str, names: tuple[str, ...], course: Path, seed: Path | None, only: tuple[str, ...], share: float
+) -> None:
+    """Make a graded assignment from the exercises of tutorials, for nbgrader to hand out and to grade.
+
+    With --seed, each exercise has other numbers than in the book, whose solutions are public.
+    """
+    root = _clone_root("The tutorials")
+    _require("nbgrader", "classroom")
+    from weightlore.teaching.editions import assign
+
+    written = assign(root, course, assignment, names=names, only=only, seed_file=seed, share=share)
+    click.echo("\n".join(f"wrote {path}" for path in written))
+    click.echo(f"Next: cd {course} && nbgrader generate_assignment {assignment} --create")
 
 
 def _complaints(path: Path) -> list[str]:

@@ -1,6 +1,8 @@
 """One source, several editions: what students get, what the teacher keeps, slides, and sheets that are graded."""
 
 from weightlore.teaching.editions.course import write_course as write_course
+from weightlore.teaching.editions.cutting import assign as assign
+from weightlore.teaching.editions.cutting import cut as cut
 from weightlore.teaching.editions.elsewhere import Elsewhere as Elsewhere
 from weightlore.teaching.editions.instructor import instructor as instructor
 from weightlore.teaching.editions.marks import Mark as Mark

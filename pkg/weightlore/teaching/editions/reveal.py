@@ -2,8 +2,8 @@
 
     write_slides(shows, folder, static=...)    one page for each show, a list of them, and what they load
 
-The folder can be copied to a memory stick and opened from there. Arrow keys and the space bar turn the pages, S opens the
-presenter's window with the notes, Esc shows all slides, ? the other keys.
+The folder can be copied to a memory stick and opened from there. Arrow keys and the space bar turn the pages, S opens
+the presenter's window with the notes, Esc shows all slides, ? the other keys.
 """
 
 import html

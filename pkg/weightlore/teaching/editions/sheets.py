@@ -9,7 +9,7 @@ cell for the answer, and a cell that is graded and whose content students do not
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from weightlore.errors import MissingExtra, ParameterError
 from weightlore.teaching.editions.instructor import exercise_named
@@ -60,6 +60,7 @@ def sheet(
     name: str,
     *,
     exercise_of: Callable[[str], Exercise] = exercise_named,
+    only: Collection[str] = (),
     share: float = 0.5,
 ) -> Notebook:
     """Return the notebook from which ``nbgrader generate_assignment`` makes the one that students get.
@@ -69,13 +70,14 @@ def sheet(
         name: its folder and file, for messages.
         exercise_of: the exercise with an id, such as the variant of a class. One that keeps its id is public: students
             may then ask its checker in the cell of their answer.
+        only: the ids of the exercises that are asked; empty for all.
         share: of the points for a mistake that has a name, from 0 to 1.
 
     Returns:
         A new notebook with the metadata of nbgrader, and with reference answers that students do not get.
 
     Raises:
-        ParameterError: if the tags contradict each other, or no exercise has a checker.
+        ParameterError: if the tags contradict each other, no exercise has a checker, or one is not there.
 
     Source: ours
     """
@@ -83,6 +85,9 @@ def sheet(
     asked = questions(notebook)
     if not asked:
         raise ParameterError(f"{name} has no exercise with a checker, so nothing of it can be graded; choose another")
+    if absent := [found for found in only if found not in asked]:
+        raise ParameterError(f"{name} has no exercise {', '.join(absent)}; it has {', '.join(asked)}")
+    asked = {found: stars for found, stars in asked.items() if found in only or not only}
     title = notebook.metadata.get("weightlore", {}).get("title", name)
     words = INTRODUCTION.format(title=title, share={0.0: "none", 0.5: "half"}.get(share, f"{share:.0%} of them"))
     cells = [_text("introduction", words), new_code_cell(_imports(notebook), metadata=_meta("imports", locked=True))]
