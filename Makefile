@@ -28,7 +28,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book release test test-fast test-portable lab bench peers claims check lock clean env vendor
+.PHONY: help book release test test-fast test-portable lab bench peers claims student instructor slides check lock clean env vendor
 
 help: ## say what the other targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,18 @@ peers: $(READY) ## install other people's implementations, which some tests and 
 
 claims: $(READY) ## measure every claim of the ledger anew (long; goes on where it stopped)
 	$(BIN)/python -m tests.claims
+
+student: $(READY) ## cut the tutorials without their solutions, into _build/student
+	@rm -rf _build/student
+	$(BIN)/weightlore notebooks edition student
+
+instructor: $(READY) ## cut the tutorials with every answer and what the checkers know, into _build/instructor
+	@rm -rf _build/instructor
+	$(BIN)/weightlore notebooks edition instructor
+
+slides: $(READY) $(VENDOR) ## make slides of the tutorials that need no network, into _build/slides
+	@rm -rf _build/slides
+	$(BIN)/weightlore notebooks edition slides
 
 check: $(READY) $(HTML) ## check style, types, spelling and the links between pages
 	$(BIN)/ruff format --check .
