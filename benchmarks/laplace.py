@@ -23,7 +23,7 @@ from weightlore.training import adam, fit
 from weightlore.uncertainty.laplace import Laplace
 from weightlore.uncertainty.laplace.approximation import Subset
 from weightlore.uncertainty.laplace.diag import root_directions
-from weightlore.uncertainty.laplace.fitting import Structure
+from weightlore.uncertainty.laplace.terms import Structure
 
 N, TESTED, CLASSES = 2000, 500, 10
 Found = Callable[[], Tensor]

@@ -32,6 +32,7 @@ from weightlore.uncertainty.laplace import (
     tune_prior_precision,
     widest,
 )
+from weightlore.uncertainty.laplace.predicting import shown
 from weightlore.uncertainty.laplace.roots import log_likelihoods, output_gradient
 from weightlore.uncertainty.measures import nll_categorical
 from weightlore.uncertainty.predictions import CategoricalPrediction, DirichletPrediction
@@ -352,6 +353,36 @@ def test_property_tuning_takes_the_best_of_the_grid():
             tune_prior_precision(found, **wrong)
 
 
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"structure": "full"},
+        {"structure": "full", "subset": "last_layer"},
+        {"structure": "full", "subset": "subnetwork", "size": 7},
+        {"structure": "diag"},
+        {"structure": "kron"},
+        {"structure": "lowrank", "rank": 4},
+    ],
+)
+def test_property_tuning_on_validation_data_looks_at_them_once(terms):
+    data, net = classes(), mlp((5, 4, 3), generator=seeded())
+    found = Laplace(net, "classification", **terms).fit(data)
+    grid = (0.01, 0.3, 3.0, 40.0, 1e4)
+    losses = [nll_categorical(found.with_prior(tau).predict(data.x), data.y) for tau in grid]
+    passes = []
+    hook = net.register_forward_hook(lambda *_: passes.append(1))
+    found.predict(data.x)
+    once = len(passes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UncertaintyWarning)
+        tuned = tune_prior_precision(found, by="validation", data=data, grid=grid)
+    hook.remove()
+    assert len(passes) == 2 * once > 0
+    assert tuned.prior_precision == grid[losses.index(min(losses))]
+    again = nll_categorical(tuned.predict(data.x), data.y)
+    assert float(again) == float(min(losses))
+
+
 def test_property_priors_by_name_and_by_entry_are_the_same():
     data, net = classes(), mlp((5, 4, 3), generator=seeded())
     named = Laplace(
@@ -432,7 +463,8 @@ def test_property_variances_alone_give_the_same_prediction(outputs, likelihood):
     if likelihood == "regression":
         data = Split(data.x, torch.randn(40, outputs, generator=seeded(), dtype=FLOAT))
     found = Laplace(net, likelihood, structure="full", subset="last_layer").fit(data)
-    mean, variances = found.posterior.variances(net, data.x)
+    pieces = list(shown(found.posterior, net, data.x, group="readout"))
+    mean, variances = pieces[0][0], found.posterior.alone(pieces[0][1])
     f, covariance = found.functional(data.x)
     assert torch.allclose(mean, f)
     assert torch.allclose(variances, covariance.diagonal(dim1=-2, dim2=-1), rtol=1e-9)

@@ -17,6 +17,7 @@ from weightlore.uncertainty.laplace.jacobians import jacobians
 from weightlore.uncertainty.laplace.kron import fit_kron, kronecker_factors
 from weightlore.uncertainty.laplace.last_layer import fit_last_layer
 from weightlore.uncertainty.laplace.posterior import Curvature, Functional, Posterior
+from weightlore.uncertainty.laplace.predicting import functional, shown
 from weightlore.uncertainty.laplace.rotated import squared_entries
 from weightlore.uncertainty.sources import BayesianLinearRegression, with_bias
 
@@ -99,7 +100,7 @@ def test_oracle_linear_regression_is_exact(structure):
     exact = BayesianLinearRegression(float(TAU), 0.3).fit(with_bias(x), y)
     model = drawn(nn.Linear(4, 2))
     posterior = structure(model, Split(x, y), "regression", noise_variance=0.3).with_prior(TAU)
-    _, covariance = posterior.functional(model, x[:6])
+    _, covariance = functional(posterior, model, x[:6])
     expected = exact.function_covariance(with_bias(x[:6])).diagonal()[:, None, None] * torch.eye(2)
     torch.testing.assert_close(covariance, expected.double(), rtol=1e-10, atol=1e-12)
     assert posterior.log_det == pytest.approx(2 * float(torch.logdet(exact.precision)), rel=1e-12)
@@ -130,7 +131,7 @@ def test_oracle_a_kernel_of_one_pixel_is_a_linear_layer():
     data = sample(6)
     for fit in STRUCTURES.values():
         found, expected = (fit(net, data, "classification").with_prior(TAU) for net in (model, linear))
-        torch.testing.assert_close(found.functional(model, data.x)[1], expected.functional(linear, data.x)[1])
+        torch.testing.assert_close(functional(found, model, data.x)[1], functional(expected, linear, data.x)[1])
         torch.testing.assert_close(found.variance(), expected.variance())
         assert found.log_det == pytest.approx(expected.log_det, rel=1e-12)
 
@@ -172,7 +173,7 @@ def test_property_the_short_way_is_that_by_jacobians(name, structure):
     assert isinstance(posterior, Posterior)
     assert isinstance(posterior, Functional)
     f, J = next(jacobians(model, data.x))
-    outputs, covariance = posterior.functional(model, data.x)
+    outputs, covariance = functional(posterior, model, data.x)
     torch.testing.assert_close(outputs, f)
     torch.testing.assert_close(covariance, posterior.covariance(J), rtol=1e-9, atol=1e-11)
     torch.testing.assert_close(covariance, covariance.mT)
@@ -211,9 +212,9 @@ def test_property_single_precision_stays_close():
     model, data = chain(), sample(6)
     exact = fit_kron(model, data, "classification").with_prior(TAU)
     rounded = fit_kron(model.float(), Split(data.x.float(), data.y), "classification").with_prior(TAU)
-    outputs, covariance = rounded.functional(model, data.x.float())
+    outputs, covariance = functional(rounded, model, data.x.float())
     assert outputs.dtype == covariance.dtype == torch.float64
-    torch.testing.assert_close(covariance, exact.functional(model.double(), data.x)[1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(covariance, functional(exact, model.double(), data.x)[1], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -229,7 +230,7 @@ def test_oracle_the_last_layer_is_its_block_of_the_full_matrix(bias, likelihood)
     posterior = found.with_prior(TAU)
     assert isinstance(posterior, Functional)
     _, J = next(jacobians(model, data.x, group="2"))
-    outputs, covariance = posterior.functional(model, data.x)
+    outputs, covariance = functional(posterior, model, data.x, group="2")
     torch.testing.assert_close(covariance, own.with_prior(TAU).covariance(J), rtol=1e-9, atol=1e-11)
     torch.testing.assert_close(outputs, model(data.x).detach())
 
@@ -245,9 +246,10 @@ def test_oracle_variances_of_the_last_layer_come_from_the_inverse_of_its_precisi
     inverse = torch.linalg.inv(found.hessian + torch.diag(tau))
     posterior = found.with_prior(tau)
     for _ in range(2):  # the second time from what was kept
-        outputs, variances = posterior.variances(model, data.x)
+        outputs, features = zip(*shown(posterior, model, data.x, group="2"), strict=True)
+        variances = torch.cat([posterior.alone(seen) for seen in features])
         torch.testing.assert_close(variances, (J @ inverse @ J.mT).diagonal(dim1=1, dim2=2), rtol=1e-9, atol=0)
-    torch.testing.assert_close(outputs, model(data.x).detach())
+    torch.testing.assert_close(torch.cat(outputs), model(data.x).detach())
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
@@ -310,9 +312,9 @@ def test_property_products_are_made_in_pieces_of_bounded_size(monkeypatch):
     torch.testing.assert_close(squared_entries(a, g), whole)
     model, data = conv(), sample(18)
     posterior = fit_diag(model, data, "classification").with_prior(TAU)
-    found = posterior.functional(model, data.x)[1]
+    found = functional(posterior, model, data.x)[1]
     monkeypatch.undo()
-    torch.testing.assert_close(found, posterior.functional(model, data.x)[1])
+    torch.testing.assert_close(found, functional(posterior, model, data.x)[1])
 
 
 def test_error_the_last_layer_must_be_the_last():

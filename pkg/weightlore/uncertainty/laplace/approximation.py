@@ -13,45 +13,28 @@ examples is tau = N w. Another tau afterwards is an empirical correction of the 
 """
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from weightlore.data import Split
-from weightlore.errors import ParameterError, require_finite, require_option
+from weightlore.errors import ParameterError, require_option
 from weightlore.networks.layered import require_counts
-from weightlore.parameters import call, flatten, layout
 from weightlore.parameters.groups import Group
-from weightlore.training import in_mode
-from weightlore.training.evaluation import require_fitting
 from weightlore.uncertainty.laplace.blocks import named
-from weightlore.uncertainty.laplace.covered import Subset, covered_by
-from weightlore.uncertainty.laplace.fitting import OnIndefinite, Structure, Terms, fit_curvature
+from weightlore.uncertainty.laplace.covered import Subset
+from weightlore.uncertainty.laplace.fitting import Fitted, Prior, fitted, prior_over
 from weightlore.uncertainty.laplace.full import CurvatureKind
-from weightlore.uncertainty.laplace.jacobians import jacobians
-from weightlore.uncertainty.laplace.links import bridge_alpha, probit_probs, sampled_probs
-from weightlore.uncertainty.laplace.posterior import Curvature, Functional, Posterior, Spread, prior_of
-from weightlore.uncertainty.laplace.roots import Likelihood, log_likelihoods
-from weightlore.uncertainty.predictions import CategoricalPrediction, DirichletPrediction, GaussianPrediction
+from weightlore.uncertainty.laplace.posterior import Curvature, Posterior
+from weightlore.uncertainty.laplace.predicting import Link, Prediction, drawn, functional, joint, said, shown
+from weightlore.uncertainty.laplace.roots import Likelihood
+from weightlore.uncertainty.laplace.terms import OnIndefinite, Structure, Terms, described
 
 __all__ = ["Kind", "Laplace", "Link", "Prediction"]
 
 Kind = Literal["linearized", "mc_weights"]
-Link = Literal["probit", "mc", "bridge"]
-Prediction = CategoricalPrediction | DirichletPrediction | GaussianPrediction
-
-
-@dataclass(frozen=True, eq=False)
-class _Fitted:
-    """What ``fit`` finds, all of it or nothing: names of the parameters, H, theta_MAP, log likelihood, posterior."""
-
-    names: tuple[str, ...]
-    curvature: Curvature
-    mode: Tensor
-    log_likelihood: float
-    posterior: Posterior
 
 
 class Laplace:
@@ -95,7 +78,7 @@ class Laplace:
         *,
         structure: Structure = "kron",
         subset: Subset = "all",
-        prior_precision: float | Tensor | dict[str, float] = 1.0,
+        prior_precision: Prior = 1.0,
         noise_variance: float = 1.0,
         curvature: CurvatureKind = "ggn",
         rank: int | None = None,
@@ -105,7 +88,7 @@ class Laplace:
         self.model, self.prior_precision = model, prior_precision
         self.terms = Terms(likelihood, structure, subset, noise_variance, curvature, rank, size, on_indefinite)
         self.tuned = False
-        self._fitted: _Fitted | None = None
+        self._fitted: Fitted | None = None
 
     def fit(self, data: Split, *, batch_size: int = 500) -> Self:
         """Take the curvature at the parameters of the model; a second call begins anew.
@@ -123,13 +106,7 @@ class Laplace:
         Warns:
             UncertaintyWarning: if parameters are left out.
         """
-        require_counts(batch_size=batch_size)
-        require_fitting(self.model, data)
-        names = covered_by(self.model, data.x, self.terms.subset)
-        tau = self._tau(self.prior_precision, names)
-        curvature = fit_curvature(self.model, data, self.terms, names=names, tau=tau, batch_size=batch_size)
-        mode, likelihood = flatten(self.model, named(names)).double(), self._log_likelihood(data, batch_size)
-        self._fitted = _Fitted(names, curvature, mode, likelihood, curvature.with_prior(tau))
+        self._fitted = fitted(self.model, data, self.terms, prior=self.prior_precision, batch_size=batch_size)
         return self
 
     @property
@@ -155,9 +132,9 @@ class Laplace:
     @property
     def tau(self) -> Tensor:
         """The prior precision of every covered parameter, shape (P,), float64."""
-        return self._tau(self.prior_precision, self._known().names)
+        return prior_over(self.model, self._known().names, self.prior_precision)
 
-    def with_prior(self, prior_precision: float | Tensor | dict[str, float]) -> "Laplace":
+    def with_prior(self, prior_precision: Prior) -> "Laplace":
         """Return the same approximation under another prior, without another pass over the data.
 
         Args:
@@ -188,13 +165,7 @@ class Laplace:
         Raises:
             ParameterError: if nothing has been fitted, or x is empty or not finite.
         """
-        posterior, group = self.posterior, self._group
-        self._require_inputs(x)
-        if isinstance(posterior, Functional):
-            return posterior.functional(self.model, x)
-        pieces = [(f.double(), posterior.covariance(J)) for f, J in jacobians(self.model, x, group=group)]
-        means, covariances = zip(*pieces, strict=True)
-        return torch.cat(means), torch.cat(covariances)
+        return functional(self.posterior, self.model, x, group=self._group)
 
     def joint(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and covariance of the outputs of all examples together.
@@ -208,11 +179,7 @@ class Laplace:
         Raises:
             ParameterError: as ``functional``.
         """
-        posterior = self.posterior
-        self._require_inputs(x)
-        pieces = list(jacobians(self.model, x, group=self._group))
-        J = torch.cat([J for _, J in pieces]).flatten(0, 1)
-        return torch.cat([f.double() for f, _ in pieces]).flatten(), posterior.covariance(J[None])[0]
+        return joint(self.posterior, self.model, x, group=self._group)
 
     def sample(self, samples: int, *, generator: torch.Generator) -> Tensor:
         """Return parameters drawn from the posterior, shape (S, P), float64.
@@ -259,18 +226,11 @@ class Laplace:
         require_option("link", link, Link)
         if link != "probit" and (kind == "mc_weights" or self.terms.likelihood == "regression"):
             raise ParameterError(f"link={link!r} is of a linearized classification; leave it out of this prediction")
+        found = self._known()
         if kind == "mc_weights":
-            return self._drawn(x, samples, _given(generator, kind))
-        mean, covariance = self._spread(x) if link == "probit" else self.functional(x)
-        if self.terms.likelihood == "regression":
-            epistemic = (covariance if covariance.ndim == 2 else covariance.diagonal(dim1=-2, dim2=-1)).clamp(min=0)
-            return GaussianPrediction(mean, torch.full_like(mean, self.terms.noise_variance), epistemic)
-        if link == "bridge":
-            return DirichletPrediction(bridge_alpha(mean, covariance))
-        if link == "mc":
-            drawn = sampled_probs(mean, covariance, samples=samples, generator=_given(generator, link))
-            return CategoricalPrediction(drawn)
-        return CategoricalPrediction(probit_probs(mean, covariance)[None])
+            return drawn(found, self.model, x, self.terms, samples=samples, generator=generator)
+        pieces = shown(found.posterior, self.model, x, group=self._group)
+        return said(found.posterior, pieces, self.terms, link=link, samples=samples, generator=generator)
 
     def summary(self) -> str:
         """Return in words what has been approximated, and what has not.
@@ -278,82 +238,13 @@ class Laplace:
         Raises:
             ParameterError: if nothing has been fitted.
         """
-        curvature, terms = self.curvature, self.terms
-        tau = self.tau
-        prior = f"{float(tau[0]):g}" if bool((tau == tau[0]).all()) else f"{float(tau.min()):g} to {float(tau.max()):g}"
-        lines = [
-            f"Laplace approximation of {curvature.size} parameters, structure {terms.structure!r}, subset "
-            f"{terms.subset!r}, curvature {terms.curvature!r}, prior precision {prior}.",
-            "It is local: one Gaussian around one mode.",
-        ]
-        if self.tuned:
-            lines.append(
-                "The prior precision was changed after training: the parameters are no mode under it, so that this is "
-                "an empirical width and not the Laplace approximation of that model."
-            )
-        return "\n".join(lines)
-
-    def _spread(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return means and covariances, or variances (N, C) alone where they will do and there is a shorter way."""
-        posterior = self.posterior
-        self._require_inputs(x)
-        if isinstance(posterior, Spread):
-            mean, variances = posterior.variances(self.model, x)
-            if mean.shape[1] != 2 or self.terms.likelihood == "regression":  # two classes need their covariance
-                return mean, variances
-        return self.functional(x)
-
-    def _drawn(self, x: Tensor, samples: int, generator: torch.Generator) -> Prediction:
-        """Return the prediction of networks with drawn parameters."""
-        self._require_inputs(x)
-        group = self._group
-        like = flatten(self.model, group)
-        thetas = self.sample(samples, generator=generator).to(like)
-        with torch.no_grad(), in_mode(self.model, training=False):
-            outputs = torch.stack([call(self.model, theta, x, group) for theta in thetas])
-        if self.terms.likelihood == "classification":
-            return CategoricalPrediction.from_logits(outputs)
-        return GaussianPrediction.from_members(outputs, torch.full_like(outputs, self.terms.noise_variance))
-
-    @torch.no_grad()
-    def _log_likelihood(self, data: Split, batch_size: int) -> float:
-        total, terms = 0.0, self.terms
-        with in_mode(self.model, training=False):
-            for rows in torch.arange(len(data)).split(batch_size):
-                batch = data[rows]
-                f = self.model(batch.x).double()
-                found = log_likelihoods(f, batch.y, terms.likelihood, noise_variance=terms.noise_variance)
-                total += float(found.sum())
-        return total
-
-    def _tau(self, given: float | Tensor | dict[str, float], names: tuple[str, ...]) -> Tensor:
-        """Return the prior precision of every covered parameter."""
-        slots = layout(self.model, named(names)).slots
-        if not isinstance(given, dict):
-            return prior_of(given, slots[-1].stop)
-        missing = [slot.name for slot in slots if slot.name not in given and slot.layer not in given]
-        if missing:
-            raise ParameterError(f"prior_precision names {sorted(given)}, and nothing for {missing}")
-        each = [torch.full((slot.size,), float(given.get(slot.name, given.get(slot.layer, 0.0)))) for slot in slots]
-        return prior_of(torch.cat(each).double(), slots[-1].stop)
+        return described(self.terms, self.curvature.size, self.tau, tuned=self.tuned)
 
     @property
     def _group(self) -> Group:
-        """The covered parameters, as ``weightlore.parameters`` takes them."""
         return named(self._known().names)
 
-    def _known(self) -> "_Fitted":
+    def _known(self) -> Fitted:
         if self._fitted is None:
             raise ParameterError("there is no curvature yet; call fit(data) with the examples of training first")
         return self._fitted
-
-    def _require_inputs(self, x: Tensor) -> None:
-        if len(x) == 0:
-            raise ParameterError("x must hold at least one example, got none; was the selection empty?")
-        require_finite("x", x)
-
-
-def _given(generator: torch.Generator | None, what: str) -> torch.Generator:
-    if generator is None:
-        raise ParameterError(f"{what!r} draws at random: give generator=torch.Generator().manual_seed(0)")
-    return generator

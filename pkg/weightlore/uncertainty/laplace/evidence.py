@@ -13,6 +13,8 @@ from torch import Tensor
 from weightlore.data import Split
 from weightlore.errors import ParameterError, require_option
 from weightlore.uncertainty.laplace.approximation import Laplace
+from weightlore.uncertainty.laplace.blocks import named
+from weightlore.uncertainty.laplace.predicting import Prediction, said, shown
 from weightlore.uncertainty.laplace.subnetwork import SubnetworkCurvature
 from weightlore.uncertainty.measures import nll_categorical
 from weightlore.uncertainty.predictions import CategoricalPrediction, GaussianPrediction
@@ -65,7 +67,8 @@ def tune_prior_precision(
 ) -> Laplace:
     """Return the approximation under the prior precision that a grid prefers.
 
-    The parameters stay those of training: this is a choice of the width, made afterwards.
+    The parameters stay those of training: this is a choice of the width, made afterwards. What the validation data show
+    (outputs, directions of the layers, or Jacobians, which are N C P numbers for a full precision) is taken once.
 
     Args:
         posterior: fitted.
@@ -90,10 +93,8 @@ def tune_prior_precision(
         raise ParameterError(f"the grid is at least two positive numbers in ascending order, got {grid}")
     if (data is None) == (by == "validation"):
         raise ParameterError(f'validation data go with by="validation", got by={by!r} and data={data is not None}')
-    scores = [
-        log_marginal_likelihood(posterior, tau) if data is None else -_log_loss(posterior.with_prior(tau), data)
-        for tau in grid
-    ]
+    losses = None if data is None else _log_losses(posterior, data, grid)
+    scores = [log_marginal_likelihood(posterior, tau) for tau in grid] if losses is None else [-loss for loss in losses]
     best = int(torch.tensor(scores).argmax())
     if best in (0, len(grid) - 1):
         warnings.warn(
@@ -104,10 +105,16 @@ def tune_prior_precision(
     return posterior.with_prior(grid[best])
 
 
-def _log_loss(posterior: Laplace, data: Split) -> float:
-    said = posterior.predict(data.x)
-    if isinstance(said, CategoricalPrediction):
-        return float(nll_categorical(said, data.y))
-    if not isinstance(said, GaussianPrediction):
-        raise ParameterError(f"a log loss needs class probabilities or a Gaussian, got {type(said).__name__}")
-    return float(nll_gaussian(said, data.y.reshape(said.mean.shape)).sum() / len(data))
+def _log_losses(posterior: Laplace, data: Split, grid: tuple[float, ...]) -> list[float]:
+    """Return the log loss under each prior; outputs and Jacobians are the same for all, and taken once."""
+    pieces = list(shown(posterior.posterior, posterior.model, data.x, group=named(posterior.curvature.names)))
+    others = (posterior.with_prior(tau).posterior for tau in grid)
+    return [_log_loss(said(other, pieces, posterior.terms), data) for other in others]
+
+
+def _log_loss(found: Prediction, data: Split) -> float:
+    if isinstance(found, CategoricalPrediction):
+        return float(nll_categorical(found, data.y))
+    if not isinstance(found, GaussianPrediction):
+        raise ParameterError(f"a log loss needs class probabilities or a Gaussian, got {type(found).__name__}")
+    return float(nll_gaussian(found, data.y.reshape(found.mean.shape)).sum() / len(data))

@@ -1,83 +1,103 @@
-"""From the words that choose an approximation to its curvature.
+"""From the words that choose an approximation to all that a fit finds.
 
-Terms            likelihood, structure, subset and the rest, checked together
-fit_curvature    the curvature that they ask for
+fitted           curvature, mode, log likelihood and posterior
+fit_curvature    the curvature that is asked for
+prior_over       tau of every covered parameter
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from weightlore.data import Split
-from weightlore.errors import ParameterError, require_option
+from weightlore.networks.layered import require_counts
+from weightlore.parameters import flatten, layout
+from weightlore.training import in_mode
+from weightlore.training.evaluation import require_fitting
 from weightlore.uncertainty.laplace.blocks import named
-from weightlore.uncertainty.laplace.covered import Subset
+from weightlore.uncertainty.laplace.covered import covered_by
 from weightlore.uncertainty.laplace.diag import fit_diag
 from weightlore.uncertainty.laplace.ekfac import fit_ekfac
-from weightlore.uncertainty.laplace.full import CurvatureKind, FullCurvature, IndefiniteError, clipped, fit_full
+from weightlore.uncertainty.laplace.full import FullCurvature, IndefiniteError, clipped, fit_full
 from weightlore.uncertainty.laplace.kron import fit_kron
 from weightlore.uncertainty.laplace.last_layer import fit_last_layer
 from weightlore.uncertainty.laplace.lowrank import fit_lowrank
-from weightlore.uncertainty.laplace.posterior import Curvature
-from weightlore.uncertainty.laplace.roots import Likelihood
+from weightlore.uncertainty.laplace.posterior import Curvature, Posterior, prior_named, prior_of
+from weightlore.uncertainty.laplace.roots import log_likelihoods
 from weightlore.uncertainty.laplace.subnetwork import fit_subnetwork
+from weightlore.uncertainty.laplace.terms import Terms
 
-__all__ = ["OnIndefinite", "Structure", "Terms", "fit_curvature"]
+__all__ = ["Fitted", "Prior", "fit_curvature", "fitted", "prior_over"]
 
-Structure = Literal["full", "diag", "kron", "ekfac", "lowrank"]
-OnIndefinite = Literal["raise", "clip", "ggn"]
+Prior = float | Tensor | dict[str, float]
 ByLayers = Callable[..., Curvature]
 
 
-@dataclass(frozen=True)
-class Terms:
-    """What is approximated and how.
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a fit finds, all of it or nothing.
 
     Args:
-        likelihood: as for ``Laplace``, like the rest.
-        structure: of the precision.
-        subset: which parameters.
-        noise_variance: of a regression's targets.
-        curvature: which matrix.
-        rank: for ``"lowrank"``.
-        size: for the subnetwork.
-        on_indefinite: what to do where a matrix is no precision.
-
-    Raises:
-        ParameterError: if an option is unknown, or does not go with the others.
+        names: of the covered parameters.
+        curvature: H.
+        mode: theta_MAP, shape (P,), float64.
+        log_likelihood: of the training data at the mode, in nats.
+        posterior: under the prior.
 
     Source: ours
     """
 
-    likelihood: Likelihood
-    structure: Structure
-    subset: Subset
-    noise_variance: float
-    curvature: CurvatureKind
-    rank: int | None
-    size: int | None
-    on_indefinite: OnIndefinite
+    names: tuple[str, ...]
+    curvature: Curvature
+    mode: Tensor
+    log_likelihood: float
+    posterior: Posterior
 
-    def __post_init__(self) -> None:
-        require_option("likelihood", self.likelihood, Likelihood)
-        require_option("structure", self.structure, Structure)
-        require_option("subset", self.subset, Subset)
-        require_option("curvature", self.curvature, CurvatureKind)
-        require_option("on_indefinite", self.on_indefinite, OnIndefinite)
-        if not 0 < self.noise_variance < float("inf"):
-            raise ParameterError(f"noise_variance must be > 0 and finite, got {self.noise_variance}")
-        if self.likelihood == "classification" and self.noise_variance != 1:
-            raise ParameterError("noise_variance is of a regression's targets; leave it out in a classification")
-        if self.curvature != "ggn" and (self.structure != "full" or self.subset == "subnetwork"):
-            raise ParameterError(f'curvature={self.curvature!r} is taken as a full matrix only: structure="full"')
-        if (self.rank is None) == (self.structure == "lowrank"):
-            raise ParameterError(f'rank goes with structure="lowrank", got {self.rank} with {self.structure!r}')
-        if (self.size is None) == (self.subset == "subnetwork"):
-            raise ParameterError(f'size goes with subset="subnetwork", got {self.size} with {self.subset!r}')
-        if self.subset == "subnetwork" and self.structure != "full":
-            raise ParameterError('a subnetwork has a full precision: say structure="full" with subset="subnetwork"')
+
+def fitted(model: nn.Module, data: Split, terms: Terms, *, prior: Prior, batch_size: int) -> Fitted:
+    """Return all that is to be known of the parameters of a trained network.
+
+    Args:
+        model: trained; used in evaluation mode and left as it is.
+        data: N examples, those of training.
+        terms: what is approximated and how.
+        prior: tau, in any of its three forms.
+        batch_size: examples per pass.
+
+    Raises:
+        ParameterError: if the data or the network do not fit, or H + diag(tau) is no precision.
+
+    Warns:
+        UncertaintyWarning: if parameters are left out.
+
+    Source: [daxberger2021laplace]
+    """
+    require_counts(batch_size=batch_size)
+    require_fitting(model, data)
+    names = covered_by(model, data.x, terms.subset, stacklevel=3)
+    tau = prior_over(model, names, prior)
+    curvature = fit_curvature(model, data, terms, names=names, tau=tau, batch_size=batch_size)
+    mode, posterior = flatten(model, named(names)).double(), curvature.with_prior(tau)
+    return Fitted(names, curvature, mode, _log_likelihood(model, data, terms, batch_size), posterior)
+
+
+def prior_over(model: nn.Module, names: tuple[str, ...], prior: Prior) -> Tensor:
+    """Return the prior precision of every covered parameter, shape (P,), float64.
+
+    Args:
+        model: whose parameters they are.
+        names: of the covered ones.
+        prior: tau for all, for each, shape (P,), or by names of parameters or layers.
+
+    Raises:
+        ParameterError: as ``prior_of`` and ``prior_named``.
+
+    Source: [mackay1992practical]
+    """
+    covered = layout(model, named(names))
+    return prior_named(prior, covered) if isinstance(prior, dict) else prior_of(prior, covered.size)
 
 
 def fit_curvature(
@@ -131,3 +151,14 @@ def _definite(model: nn.Module, data: Split, terms: Terms, names: tuple[str, ...
             return clipped(full)
         return _definite(model, data, replace(terms, curvature="ggn"), names, tau)
     return full
+
+
+@torch.no_grad()
+def _log_likelihood(model: nn.Module, data: Split, terms: Terms, batch_size: int) -> float:
+    total = 0.0
+    with in_mode(model, training=False):
+        for rows in torch.arange(len(data)).split(batch_size):
+            batch = data[rows]
+            f = model(batch.x).double()
+            total += float(log_likelihoods(f, batch.y, terms.likelihood, noise_variance=terms.noise_variance).sum())
+    return total

@@ -12,6 +12,7 @@ X_c the columns of L^-1 that belong to output c, zero above the first of its par
 The other structures take the last layer as a group: ``fit_kron(model, data, likelihood, group="readout")``.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,36 +73,40 @@ class LastLayerPosterior(FullPosterior):
 
     matrices: Matrices
 
-    def functional(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return outputs (N, C) and their covariances J A^-1 J^T, shape (N, C, C), without forming Jacobians.
+    def shown(self, model: nn.Module, x: Tensor, *, group: Group) -> Iterator[tuple[Tensor, Tensor]]:
+        """Return outputs (n, C) and features (n, I), piece by piece; no Jacobian is formed.
 
         Args:
             model: whose curvature was taken; used in evaluation mode and left as it is.
             x: inputs, shape (N, ...).
+            group: the last layer.
 
         Raises:
             ParameterError: as ``directions``.
         """
+        return ((found.outputs, found.inputs[0][:, 0].double()) for found in unit_directions(model, x, group=group))
+
+    def spread(self, seen: Tensor) -> Tensor:
+        """Return covariances of the outputs, J A^-1 J^T, shape (N, C, C).
+
+        Args:
+            seen: features, shape (N, I).
+        """
+        return _blocks(seen, self._inverse)
+
+    def alone(self, seen: Tensor) -> Tensor:
+        """Return the variances of the outputs alone, shape (N, C): a tenth of the work for ten classes.
+
+        Args:
+            seen: features, shape (N, I).
+        """
+        return ((seen @ self._own) * seen).sum(-1).mT
+
+    @cached_property
+    def _inverse(self) -> Tensor:
+        """All blocks of A^-1, shape (C, I, C, I), found once."""
         places = self.matrices.blocks[0].places
-        inverse = torch.cholesky_inverse(self.factor)[places][..., places]  # (C, I, C, I)
-        pieces = list(unit_directions(model, x, group=named(self.matrices.names)))
-        outputs = torch.cat([piece.outputs for piece in pieces]).double()
-        return outputs, torch.cat([_blocks(piece.inputs[0][:, 0].double(), inverse) for piece in pieces])
-
-    def variances(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return outputs and their variances, each of shape (N, C): a tenth of the work for ten classes.
-
-        Args:
-            model: whose curvature was taken; used in evaluation mode and left as it is.
-            x: inputs, shape (N, ...).
-
-        Raises:
-            ParameterError: as ``directions``.
-        """
-        pieces = list(unit_directions(model, x, group=named(self.matrices.names)))
-        phi = torch.cat([piece.inputs[0][:, 0] for piece in pieces]).double()
-        outputs = torch.cat([piece.outputs for piece in pieces]).double()
-        return outputs, ((phi @ self._own) * phi).sum(-1).mT
+        return torch.cholesky_inverse(self.factor)[places][..., places]
 
     @cached_property
     def _own(self) -> Tensor:

@@ -6,6 +6,7 @@ A^-1 = 1/tau (I - Q diag(l / (l + tau)) Q^T),   ln det A = P ln tau + sum ln(1 +
 fit_lowrank    the r largest eigenvalues of the Gauss-Newton matrix, which is never formed
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ from weightlore.errors import ParameterError
 from weightlore.networks.layered import require_counts
 from weightlore.parameters import layout
 from weightlore.parameters.groups import Group
-from weightlore.uncertainty.laplace.jacobians import curvature_rows
+from weightlore.uncertainty.laplace.jacobians import curvature_rows, jacobians
 from weightlore.uncertainty.laplace.posterior import prior_of
 from weightlore.uncertainty.laplace.roots import Likelihood
 
@@ -108,9 +109,33 @@ class LowRankPosterior:
         Args:
             jacobian: J, shape (N, C, P).
         """
+        return self.spread(self._reduced(jacobian))
+
+    def shown(self, model: nn.Module, x: Tensor, *, group: Group) -> Iterator[tuple[Tensor, Tensor]]:
+        """Return outputs (n, C), and J Q beside J J^T, shape (n, C, r + C), piece by piece.
+
+        Args:
+            model: whose curvature was taken; used in evaluation mode and left as it is.
+            x: inputs, shape (N, ...).
+            group: the covered parameters.
+
+        Raises:
+            ParameterError: as ``jacobians``.
+        """
+        return ((f, self._reduced(J)) for f, J in jacobians(model, x, group=group))
+
+    def spread(self, seen: Tensor) -> Tensor:
+        """Return J A^-1 J^T for each example, shape (N, C, C).
+
+        Args:
+            seen: J Q beside J J^T, shape (N, C, r + C).
+        """
+        turned, squared = seen.split([len(self.values), seen.shape[1]], -1)
+        return (squared - (turned * self._known) @ turned.mT) / self.tau
+
+    def _reduced(self, jacobian: Tensor) -> Tensor:
         J = jacobian.double()
-        seen = J @ self.vectors
-        return (J @ J.mT - (seen * self._known) @ seen.mT) / self.tau
+        return torch.cat([J @ self.vectors, J @ J.mT], -1)
 
     @property
     def _known(self) -> Tensor:

@@ -6,20 +6,24 @@ A curvature H is a sum over the data, without the prior; with a prior precision 
 
     Curvature     .with_prior(tau) -> Posterior
     Posterior     .log_det, .variance(), .sample(...), .covariance(jacobian)
-    Functional    .functional(model, x): outputs and their covariances without Jacobians, where a structure can
-    Spread        .variances(model, x): outputs and their variances alone
+    Functional    .shown(model, x), .spread(...): covariances of outputs from less than Jacobians, where a structure can
+    Alone         .alone(...): variances of outputs without their covariances
     prior_of      tau as a number for each parameter, checked
+    prior_named   the same from numbers by names
 """
 
 import math
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from weightlore.errors import ParameterError
+from weightlore.parameters import ParameterLayout
+from weightlore.parameters.groups import Group
 
-__all__ = ["Curvature", "Functional", "Posterior", "Spread", "prior_of"]
+__all__ = ["Alone", "Curvature", "Functional", "Posterior", "prior_named", "prior_of"]
 
 
 @runtime_checkable
@@ -51,23 +55,29 @@ class Posterior(Protocol):
 class Functional(Protocol):
     """A posterior that knows a shorter way to the covariances of outputs than J A^-1 J^T.
 
+    What it needs of the inputs does not depend on the prior, so that it can be kept while priors change.
+
     Source: ours
     """
 
-    def functional(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return outputs (N, C) and their covariances (N, C, C), float64."""
+    def shown(self, model: nn.Module, x: Tensor, *, group: Group) -> Iterator[tuple[Tensor, Any]]:
+        """Return outputs (n, C) and what ``spread`` needs, piece by piece."""
+        ...
+
+    def spread(self, seen: Any) -> Tensor:
+        """Return the covariances of the outputs of a piece, shape (n, C, C), float64."""
         ...
 
 
 @runtime_checkable
-class Spread(Protocol):
+class Alone(Functional, Protocol):
     """A posterior that knows a shorter way still where only the variances of outputs are wanted.
 
     Source: ours
     """
 
-    def variances(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return outputs (N, C) and their variances (N, C), float64."""
+    def alone(self, seen: Any) -> Tensor:
+        """Return the variances of the outputs of a piece, shape (n, C), float64."""
         ...
 
 
@@ -120,3 +130,26 @@ def prior_of(tau: Tensor | float, size: int) -> Tensor:
             "it is 1 / variance: 1 lets weights be about 1, 100 about 0.1"
         )
     return given.expand(size)
+
+
+def prior_named(given: Mapping[str, float], covered: ParameterLayout) -> Tensor:
+    """Return the prior precision of every parameter from numbers by names of parameters or layers.
+
+    Args:
+        given: precisions; the name of a parameter goes before that of its layer.
+        covered: where the covered parameters lie.
+
+    Returns:
+        Shape (P,), float64.
+
+    Raises:
+        ParameterError: if a parameter has no number, or as ``prior_of``.
+
+    Source: [mackay1992practical], one precision for each layer
+    """
+    missing = [slot.name for slot in covered.slots if slot.name not in given and slot.layer not in given]
+    if missing:
+        raise ParameterError(f"prior_precision names {sorted(given)}, and nothing for {missing}")
+    numbers = [float(given.get(slot.name, given.get(slot.layer, 0.0))) for slot in covered.slots]
+    sizes = torch.tensor([slot.size for slot in covered.slots])
+    return prior_of(torch.tensor(numbers, dtype=torch.float64).repeat_interleave(sizes), covered.size)

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.errors import ParameterError
-from weightlore.uncertainty.laplace.blocks import Matrices, named
+from weightlore.parameters.groups import Group
+from weightlore.uncertainty.laplace.blocks import Matrices
 from weightlore.uncertainty.laplace.directions import Directions, unit_directions
 from weightlore.uncertainty.laplace.posterior import prior_of
 
@@ -161,29 +162,28 @@ class RotatedPosterior:
             found += _weighted(turned, 1 / A)
         return found
 
-    def functional(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return outputs (N, C) and their covariances J A^-1 J^T, shape (N, C, C), without forming Jacobians.
+    def shown(self, model: nn.Module, x: Tensor, *, group: Group) -> Iterator[tuple[Tensor, Directions]]:
+        """Return outputs (n, C) and the directions of the layers, piece by piece; no Jacobian is formed.
 
         Args:
             model: whose curvature was taken; used in evaluation mode and left as it is.
             x: inputs, shape (N, ...).
+            group: the covered parameters.
 
         Raises:
             ParameterError: as ``directions``.
         """
-        pieces = list(unit_directions(model, x, group=named(self.matrices.names)))
-        outputs = torch.cat([piece.outputs for piece in pieces]).double()
-        return outputs, torch.cat([self.spread(piece) for piece in pieces])
+        return ((found.outputs, found) for found in unit_directions(model, x, group=group))
 
-    def spread(self, directions: Directions) -> Tensor:
+    def spread(self, seen: Directions) -> Tensor:
         """Return J A^-1 J^T for each example from inputs and directions of the layers, shape (N, K, K).
 
         Args:
-            directions: of the outputs or of any columns, for the same parameters.
+            seen: directions of the outputs or of any columns, for the same parameters.
         """
-        N, K = directions.backward[0].shape[:2]
+        N, K = seen.backward[0].shape[:2]
         found = self.precisions[0].new_zeros(N, K, K)
-        each = zip(directions.inputs, directions.backward, self.precisions, self.bases, strict=True)
+        each = zip(seen.inputs, seen.backward, self.precisions, self.bases, strict=True)
         for a, g, A, bases in each:
             rows, back = _turned(a, g, bases)
             if a.shape[1] == 1:

@@ -4,6 +4,7 @@ widest            the m parameters with the largest variance under a diagonal pr
 fit_subnetwork    the full Gauss-Newton matrix of those
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,7 +17,7 @@ from weightlore.networks.layered import require_counts
 from weightlore.parameters import layout
 from weightlore.parameters.groups import Group
 from weightlore.uncertainty.laplace.full import LARGEST, FullCurvature, FullPosterior, require_room
-from weightlore.uncertainty.laplace.jacobians import curvature_rows
+from weightlore.uncertainty.laplace.jacobians import curvature_rows, jacobians
 from weightlore.uncertainty.laplace.posterior import prior_of
 from weightlore.uncertainty.laplace.roots import Likelihood
 
@@ -96,7 +97,28 @@ class SubnetworkPosterior:
         Args:
             jacobian: J of all parameters, shape (N, C, P).
         """
-        return self.inner.covariance(jacobian[..., self.indices])
+        return self.spread(jacobian[..., self.indices])
+
+    def shown(self, model: nn.Module, x: Tensor, *, group: Group) -> Iterator[tuple[Tensor, Tensor]]:
+        """Return outputs (n, C) and their Jacobian in the m parameters, shape (n, C, m), piece by piece.
+
+        Args:
+            model: whose curvature was taken; used in evaluation mode and left as it is.
+            x: inputs, shape (N, ...).
+            group: all P parameters.
+
+        Raises:
+            ParameterError: as ``jacobians``.
+        """
+        return ((f, J[..., self.indices]) for f, J in jacobians(model, x, group=group))
+
+    def spread(self, seen: Tensor) -> Tensor:
+        """Return J A^-1 J^T for each example, shape (N, C, C).
+
+        Args:
+            seen: J of the m parameters, shape (N, C, m).
+        """
+        return self.inner.covariance(seen)
 
 
 def widest(diagonal: Tensor, tau: Tensor | float, count: int) -> Tensor:
