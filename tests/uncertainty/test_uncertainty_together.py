@@ -58,6 +58,17 @@ def gaussian(generator):
     return nn.Sequential(trunk, nn.Tanh(), GaussianHead(6, LINE.y, generator=generator))
 
 
+class Reading(nn.Module):
+    """A recurrent member, which keeps weak references to its own weights."""
+
+    def __init__(self, generator):
+        super().__init__()
+        self.recurrent, self.readout = nn.LSTM(8, 5, batch_first=True).double(), nn.Linear(5, 10).double()
+
+    def forward(self, x):
+        return self.readout(self.recurrent(x.reshape(-1, 8, 8))[0][:, -1])
+
+
 def dropping(generator):
     return nn.Sequential(nn.Dropout(0.3), plain(generator))
 
@@ -205,6 +216,13 @@ class Counting(list):
         self.append(0)
         kind = (nn.ReLU(), nn.ReLU6(), nn.Tanh())[len(self) % 3]
         return nn.Sequential(mlp((64, 8), generator=generator), kind, nn.Linear(8, 10).double())
+
+
+def test_property_an_lstm_can_be_a_member():
+    assert_same(trained(Reading, DIGITS, "auto"), trained(Reading, DIGITS, "loop"))
+    require_alike([Reading(seeded()), Reading(seeded())])
+    with pytest.raises(Apart, match="one architecture"):
+        require_alike([Reading(seeded()), Reading(seeded()).requires_grad_(False)])
 
 
 def test_property_members_of_different_kinds_are_trained_one_by_one():

@@ -11,6 +11,7 @@ or draws at random (dropout), raises ``Apart``, and the members are trained one 
 """
 
 from collections.abc import Callable, Sequence
+from weakref import ReferenceType
 
 import torch
 from torch import Tensor, nn
@@ -199,4 +200,4 @@ def _form(model: nn.Module) -> list[object]:
 def _tells(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_tells, value))
-    return isinstance(value, PLAIN) or callable(value)
+    return isinstance(value, PLAIN) or (callable(value) and not isinstance(value, ReferenceType))  # as nn.LSTM keeps
