@@ -53,8 +53,9 @@ def test_oracle_answers_by_hand(name, answer):
 
 def test_oracle_the_numbers_of_the_control_are_those_of_the_networks():
     network = sequence("rnn", inputs=8, hidden=32, classes=10, generator=torch.Generator().manual_seed(0))
-    assert trainable(network) - trainable(network.readout) == transfer.LAYERS
-    assert transfer.LAYERS + 73 * 65 + 10 * 74 == 6829
+    layers = trainable(network) - trainable(network.readout)
+    assert f"have {layers:,};" in transfer.CONTROL.prompt
+    assert f"trains {layers + 73 * 65 + 10 * 74:,} parameters" in transfer.CONTROL.right
 
 
 def test_limit_an_answer_that_raises_is_a_wrong_answer():

@@ -123,7 +123,7 @@ def _wide(w: Tensor) -> Tensor:
 
 def _diagonal_gate(d: _Offset) -> Exercise:
     """The gate of a unit, with something added to its logit."""
-    added = f" and {d.added:+g} is added to the logit" if d.added else ""
+    added = f", and {d.added:+g} is added to the logit" if d.added else ""
     plus = f" {'+' if d.added > 0 else '-'} {abs(d.added):g}" if d.added else ""
     return Exercise(
         id="transferred.diagonal_gate",
