@@ -5,6 +5,11 @@
   const XHTML = "http://www.w3.org/1999/xhtml", XLINK = "http://www.w3.org/1999/xlink";
   const set = window.MathJax && MathJax.startup && MathJax.startup.document;
   if (set) for (const item of set.math) if (item.typesetRoot) item.typesetRoot.dataset.tex = item.math;
+  const LETTERS = {  // capital A of each alphabet, and the letters that Unicode keeps elsewhere; readers know few variants
+    "double-struck": [0x1d538, { C: "ℂ", H: "ℍ", N: "ℕ", P: "ℙ", Q: "ℚ", R: "ℝ", Z: "ℤ" }],
+    script: [0x1d49c, { B: "ℬ", E: "ℰ", F: "ℱ", H: "ℋ", I: "ℐ", L: "ℒ", M: "ℳ", R: "ℛ" }],
+    "sans-serif": [0x1d5a0, {}],
+  };
   const article = document.querySelector("article.bd-article").cloneNode(true);
   const every = (selector) => [...article.querySelectorAll(selector)];
   const make = (name, kind, children = []) => {
@@ -18,12 +23,39 @@
     for (const set of every("mjx-container")) {
       const math = set.querySelector("mjx-assistive-mml math"), tex = set.dataset.tex || "";
       if (wish.math === "mathml") {
-        math.setAttribute("alttext", tex);
+        math.setAttribute("alttext", tex.trim());
         set.replaceWith(math);
+        spell(math);
+        unlabel(math);
       } else {
         set.querySelectorAll("mjx-assistive-mml").forEach((e) => e.remove());
         set.setAttribute("role", "img");
         set.setAttribute("aria-label", tex);
+      }
+    }
+  }
+
+  function spell(math) {
+    for (const e of math.querySelectorAll("[mathvariant]")) {
+      const [first, others] = LETTERS[e.getAttribute("mathvariant")] || [], letter = e.textContent;
+      if (!first || !/^[A-Z]$/.test(letter)) continue;
+      e.textContent = others[letter] || String.fromCodePoint(first + letter.charCodeAt(0) - 65);
+      e.removeAttribute("mathvariant");
+    }
+  }
+
+  function unlabel(math) {  // readers know no row with a label: its number stands before the formula, or ends the row
+    for (const e of [math, ...math.querySelectorAll("*")])
+      for (const { name } of [...e.attributes]) if (name.startsWith("data-")) e.removeAttribute(name);
+    for (const row of math.querySelectorAll("mlabeledtr")) {
+      const [label, ...cells] = row.children, table = row.parentElement;
+      if (table.children.length === 1 && cells.length === 1 && table.parentElement === math) {
+        math.before(make("span", "eqno", [label.textContent]));
+        table.replaceWith(...cells[0].childNodes);
+      } else {
+        const plain = document.createElementNS(math.namespaceURI, "mtr");
+        plain.append(...cells, label);
+        row.replaceWith(plain);
       }
     }
   }

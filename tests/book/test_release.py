@@ -162,7 +162,10 @@ def test_property_the_ebook_has_the_form_of_an_epub(html, browser, pages, tmp_pa
     latency = book.read("EPUB/6_binarized-latency.xhtml").decode()
     assert latency.count("<math") > 30
     assert 'alttext="' in latency
-    assert "mjx-container" not in latency
+    assert not re.search("mjx|mlabeledtr", latency)
+    numbers = re.findall(r'<span class="eqno">\((\d)\)</span><math', latency)
+    assert numbers == [str(n + 1) for n in range(len(numbers))]
+    assert len(numbers) > 2
 
 
 def faults(path) -> list[str]:
