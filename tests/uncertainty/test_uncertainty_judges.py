@@ -225,6 +225,48 @@ def test_property_a_head_guesses_what_features_say():
     assert all(torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values(), strict=True))
 
 
+def hidden_reason():
+    """The true class follows a product that the network has squeezed out of its features."""
+    x = normal(400, 3)
+    model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5), nn.Linear(3, 2, bias=False)).double()
+    with torch.no_grad():
+        model[0].weight.copy_(torch.diag(torch.tensor([1.0, 1.0, 0.01])))
+        model[0].bias.zero_()
+        model[2].weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0]]))
+    y = ((x[:, 0] > 0) ^ (x[:, 2] > 0.5)).long()
+    return model, Split(x[:300], y[:300]), Split(x[300:], y[300:])
+
+
+def test_property_a_second_stage_learns_features_that_the_network_has_not():
+    model, data, rest = hidden_reason()
+    before = copy.deepcopy(model.state_dict())
+    judge = TrueClassProbabilityHead((16,)).fit(model, data, generator=seeded(), epochs=20, optimizer=adam(0.01))
+    first, wrong = judge.score(rest.x), wrong_answers(model, rest).bool()
+    judge.tune(data, generator=seeded(), epochs=40, optimizer=adam(0.02))
+    second = judge.score(rest.x)
+    right = true_class_probabilities(model, rest)
+    assert float((1 - second - right).square().mean()) < 0.7 * float((1 - first - right).square().mean())
+    assert float(auroc(second, wrong)) > float(auroc(first, wrong))
+    assert all(torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values(), strict=True))
+    assert not torch.equal(judge.trunk[0].weight, model[0].weight)
+    once_more = judge.fit(model, data, generator=seeded(), epochs=20, optimizer=adam(0.01))
+    assert torch.equal(once_more.score(rest.x), first)
+
+
+def test_limit_a_second_stage_without_steps_is_the_first():
+    """Dropout is off also while it trains: at a rate of zero nothing changes, and the error is that of the features."""
+    model, data, rest = hidden_reason()
+    judge = TrueClassProbabilityHead((4,)).fit(model, data, generator=seeded(), epochs=2)
+    first = judge.score(rest.x)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    judge.tune(data, generator=seeded(), epochs=2, optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.0))
+    torch.testing.assert_close(judge.score(rest.x), first)
+    assert all(parameter.requires_grad for parameter in judge.trunk.parameters())
+    judge.tune(data, generator=seeded(), epochs=1, optimizer=adam(0.01))
+    assert not torch.allclose(judge.score(rest.x), first)
+
+
 def test_limit_a_head_warns_where_the_network_is_always_right():
     data = Split(normal(40, 2) * 0.01 + torch.tensor([9.0, 0.0]).double(), torch.ones(40, dtype=torch.int64))
     with pytest.warns(UncertaintyWarning, match="held-out"):
@@ -313,13 +355,17 @@ def headed(network, generator):
     return TrueClassProbabilityHead((4,)).fit(network, blobs(), generator=generator, epochs=2)
 
 
+def tuned(network, generator):
+    return headed(network, generator).tune(blobs(), generator=generator, epochs=2, batch_size=8)
+
+
 def branched(network, generator):
     model = ConfidenceBranch(copy.deepcopy(network), generator=generator)
     fit(model, blobs(40), step=confidence_step(), generator=generator, epochs=2)
     return model
 
 
-@pytest.mark.parametrize("make", [helped, headed, branched])
+@pytest.mark.parametrize("make", [helped, headed, tuned, branched])
 def test_property_training_draws_from_its_generator_alone(make):
     network, x = doubtful(), blobs().x  # torch's own layers draw from the global state when they are made
     state = torch.get_rng_state()
@@ -346,6 +392,7 @@ def test_property_training_draws_from_its_generator_alone(make):
         (lambda: wrong_answers(nn.Linear(64, 3).double(), VALIDATION), "class numbers from 0 to 2"),
         (lambda: TrueClassProbabilityHead((0,)), "hidden"),
         (lambda: TrueClassProbabilityHead().score(X), "has not been fitted"),
+        (lambda: TrueClassProbabilityHead().tune(VALIDATION, generator=seeded()), "has not been fitted"),
         (lambda: ConfidenceBranch(nn.ReLU(), generator=seeded()), "no linear layer named readout"),
         (lambda: ConfidenceBranch(healthy(), generator=seeded(), price=0.0), "price"),
         (lambda: ConfidenceBranch(healthy(), generator=seeded()).score(X * float("inf")), "finite"),

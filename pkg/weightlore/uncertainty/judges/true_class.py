@@ -5,12 +5,14 @@ errs [corbiere2019failure]:
 
     p_y(x)                                         true_class_probabilities(model, data)
     c(phi) ~ p_y,  loss 1/N sum_i (c_i - p_y)^2    TrueClassProbabilityHead().fit(model, data, ...)
+    the same, of head and a copy of phi            .tune(data, ...)
     score = 1 - c(phi(x))
 
-The network is frozen. On its training data p_y is almost 1 everywhere and there is nothing to guess: give data that it
-has not been trained on.
+The network is frozen: what learns in the second stage is a copy of what stands below its readout. On its training data
+p_y is almost 1 everywhere and there is nothing to guess: give data that it has not been trained on.
 """
 
+import copy
 import warnings
 from collections.abc import Sequence
 from typing import Self
@@ -23,8 +25,9 @@ from weightlore.data import Split
 from weightlore.errors import require_finite
 from weightlore.networks import mlp
 from weightlore.networks.layered import require_counts
-from weightlore.training import MakeOptimizer, Schedule, adam, cosine, fit
+from weightlore.training import MakeOptimizer, Schedule, adam, cosine, fit, in_mode
 from weightlore.training.evaluation import require_classes
+from weightlore.uncertainty.deterministic.trunks import trunk_of
 from weightlore.uncertainty.measures.members import require_observed
 from weightlore.uncertainty.ood.reading import logits_at, not_fitted, read
 from weightlore.uncertainty.warned import UncertaintyWarning
@@ -75,7 +78,7 @@ class TrueClassProbabilityHead:
         >>> judge.score(digits("test").x[:3]).shape
         torch.Size([3])
 
-    Source: [corbiere2019failure], first stage; the second, in which a copy of the network learns too, is left out
+    Source: [corbiere2019failure], both stages
     """
 
     def __init__(self, hidden: Sequence[int] = (64, 64)) -> None:
@@ -83,6 +86,7 @@ class TrueClassProbabilityHead:
         self.hidden = tuple(hidden)
         self.model: nn.Module | None = None
         self.head: nn.Module | None = None
+        self.trunk: nn.Module | None = None
 
     def fit(
         self,
@@ -96,6 +100,8 @@ class TrueClassProbabilityHead:
         schedule: Schedule | None = cosine,
     ) -> Self:
         """Draw a head and train it on examples that the network has not been trained on, and return the judge.
+
+        This is the first stage. What an earlier ``tune`` made is forgotten.
 
         Warns with ``UncertaintyWarning`` where the target hardly varies (variance below 1e-4), as on training data.
 
@@ -131,7 +137,52 @@ class TrueClassProbabilityHead:
             optimizer=adam(1e-3) if optimizer is None else optimizer,
             schedule=schedule,
         )
-        self.model, self.head = model, head
+        self.model, self.head, self.trunk = model, head, None
+        return self
+
+    def tune(
+        self,
+        data: Split,
+        *,
+        generator: torch.Generator,
+        epochs: int = 20,
+        batch_size: int = 64,
+        optimizer: MakeOptimizer | None = None,
+        schedule: Schedule | None = cosine,
+    ) -> Self:
+        """Train the head together with a copy of what stands below the readout, and return the judge.
+
+        This is the second stage: it goes on from where ``fit`` ended, in small steps, and a second call goes on from
+        there. Dropout stays off and statistics of batches are not taken, so that features start as they were. The
+        answers are still those of the network.
+
+        Args:
+            data: N held-out inputs with class numbers, those of ``fit`` or others.
+            generator: of the order of the rows.
+            epochs: how often every example is seen.
+            batch_size: examples per step.
+            optimizer: makes the optimizer; ``None`` for ``adam(1e-4)``.
+            schedule: of the learning rate.
+
+        Raises:
+            ParameterError: if the judge has not been fitted, or as ``true_class_probabilities`` and ``training.fit``.
+        """
+        if self.model is None or self.head is None:
+            raise not_fitted(self)
+        targets = true_class_probabilities(self.model, data)
+        trunk = trunk_of(self.model)[0] if self.trunk is None else copy.deepcopy(self.trunk)
+        judge = nn.Sequential(trunk, copy.deepcopy(self.head)).requires_grad_(True)
+        fit(
+            judge,
+            Split(data.x, targets),
+            step=_undisturbed,
+            generator=generator,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=adam(1e-4) if optimizer is None else optimizer,
+            schedule=schedule,
+        )
+        self.trunk, self.head = judge[0], judge[1]
         return self
 
     def score(self, x: Tensor) -> Tensor:
@@ -145,10 +196,21 @@ class TrueClassProbabilityHead:
         """
         if self.model is None or self.head is None:
             raise not_fitted(self)
+        if self.trunk is None:
+            phi = read(self.model, x).features
+        else:
+            with in_mode(self.trunk, training=False), torch.no_grad():
+                phi = self.trunk(require_finite("x", x))
         with torch.no_grad():
-            said = self.head(read(self.model, x).features)[:, 0]
+            said = self.head(phi)[:, 0]
         return (-require_finite("a number of the head", said)).sigmoid()
 
 
 def _squared_error(head: nn.Module, batch: Split, generator: torch.Generator) -> Tensor:
     return mse_loss(head(batch.x)[:, 0].sigmoid(), batch.y)
+
+
+def _undisturbed(judge: nn.Module, batch: Split, generator: torch.Generator) -> Tensor:
+    """Return the squared error without dropout and with the statistics of the training of the network."""
+    with in_mode(judge, training=False):
+        return _squared_error(judge, batch, generator)
