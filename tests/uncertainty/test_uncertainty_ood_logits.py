@@ -9,6 +9,7 @@ from torch import nn
 from weightlore.data import digits
 from weightlore.errors import ParameterError
 from weightlore.networks import cnn, healthy, mlp, resnet20
+from weightlore.networks.readouts import readout_name
 from weightlore.uncertainty.ood import (
     ODIN,
     Detector,
@@ -25,7 +26,6 @@ from weightlore.uncertainty.ood import (
     pushed,
     read,
 )
-from weightlore.uncertainty.ood.reading import readout_name
 from weightlore.uncertainty.sources import unknown_inputs
 
 

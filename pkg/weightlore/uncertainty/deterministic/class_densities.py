@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from weightlore.data import Split
 from weightlore.data.split import require_labels
 from weightlore.errors import ParameterError, require_finite
+from weightlore.networks.readouts import readout_of
 from weightlore.training import in_mode
 from weightlore.uncertainty.deterministic.trunks import trunk_of
-from weightlore.uncertainty.ood.reading import readout_of
 from weightlore.uncertainty.predictions import CategoricalPrediction
 
 __all__ = ["DeepDeterministicUncertainty"]

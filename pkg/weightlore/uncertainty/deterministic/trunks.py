@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from weightlore.errors import ParameterError
 from weightlore.networks.layered import built, require_counts
-from weightlore.uncertainty.ood.reading import readout_name
+from weightlore.networks.readouts import readout_name
 
 __all__ = ["ResidualTrunk", "trunk_of", "with_readout"]
 

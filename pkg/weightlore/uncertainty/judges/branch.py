@@ -17,9 +17,10 @@ from torch.nn.functional import logsigmoid
 from weightlore.data import Split
 from weightlore.errors import ParameterError, require_finite
 from weightlore.networks.layered import built
+from weightlore.networks.readouts import readout_of
 from weightlore.training import Step, in_mode
 from weightlore.uncertainty.measures.members import require_observed
-from weightlore.uncertainty.ood.reading import caught, readout_of
+from weightlore.uncertainty.ood.reading import caught
 
 __all__ = ["ConfidenceBranch", "confidence_step", "hinted_loss"]
 

@@ -3,8 +3,6 @@
     read(model, x)            -> Reading: features (N, H) and logits (N, C), without gradients
     caught(model, x, layer)   the same of one pass, with gradients, as two tensors
     features(model, layer)    a function from inputs to features
-    readout_of(model)         the linear layer at the end
-    readout_name(model)       its name
     logits_at(model, x)       -> logits (N, C), without gradients
     Detector                  what every score of this sub-package offers
     not_fitted                the error of a detector that has seen no data yet
@@ -22,9 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.errors import ParameterError, require_finite
+from weightlore.networks.readouts import readout_of
 from weightlore.training import in_mode
 
-__all__ = ["Detector", "Reading", "caught", "features", "logits_at", "not_fitted", "read", "readout_name", "readout_of"]
+__all__ = ["Detector", "Reading", "caught", "features", "logits_at", "not_fitted", "read"]
 
 
 @runtime_checkable
@@ -152,47 +151,6 @@ def logits_at(model: nn.Module, x: Tensor) -> Tensor:
     if not all(isinstance(part, Tensor) and part.ndim == 2 and part.shape[1] > 1 for part in parts):
         raise ParameterError("the network must return logits (N, C) of two classes or more, got something else")
     return require_finite("a logit", torch.cat(parts))
-
-
-def readout_of(model: nn.Module) -> nn.Linear:
-    """Return the linear layer that turns features into logits.
-
-    Args:
-        model: as for ``readout_name``.
-
-    Raises:
-        ParameterError: if it ends in something else.
-
-    Source: ours
-    """
-    return model.get_submodule(readout_name(model))  # type: ignore[return-value]
-
-
-def readout_name(model: nn.Module) -> str:
-    """Return the name of the linear layer that turns features into logits; nothing where it is the network.
-
-    Args:
-        model: a network with a ``readout``, as all of this package; one whose last layer, or the last of a sequence at
-            its end, is linear, as ``fc`` and ``classifier`` are elsewhere; or that layer itself.
-
-    Raises:
-        ParameterError: if it ends in something else.
-
-    Source: ours
-    """
-    here: nn.Module = model
-    path: list[str] = []
-    while not isinstance(here, nn.Linear):
-        inside = [name for name, _ in here.named_children()]
-        if not inside or (path and not isinstance(here, nn.Sequential)):
-            raise ParameterError(
-                f"{type(model).__name__} has no linear layer named readout and does not end in one, but in a "
-                f"{type(here).__name__}; name the layer whose output shall count as features, or call the last layer "
-                "readout"
-            )
-        path.append("readout" if "readout" in inside else inside[-1])
-        here = here.get_submodule(path[-1])
-    return ".".join(path)
 
 
 def not_fitted(detector: object) -> ParameterError:

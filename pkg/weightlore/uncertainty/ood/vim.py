@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from weightlore.data import Split
 from weightlore.errors import ParameterError
 from weightlore.networks.layered import require_counts
-from weightlore.uncertainty.ood.reading import not_fitted, read, readout_of
+from weightlore.networks.readouts import readout_of
+from weightlore.uncertainty.ood.reading import not_fitted, read
 from weightlore.uncertainty.warned import UncertaintyWarning
 
 __all__ = ["Residual", "ViM"]
