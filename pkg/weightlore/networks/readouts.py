@@ -3,8 +3,8 @@
     readout_of(model)      the layer
     readout_name(model)    its name, as ``named_modules`` has it
 
-Networks of this package call it ``readout``. Others call it ``fc`` or ``head``, or put it at the end of a sequence called
-``classifier``.
+Networks of this package call it ``readout``. Others call it ``fc`` or ``head``, or put it at the end of a sequence
+called ``classifier``.
 """
 
 from torch import nn
