@@ -1,8 +1,12 @@
-"""Check that every link within the built book leads somewhere: to a file that exists and an anchor that it has.
+"""Check that every link of the built book leads somewhere: to a file that exists and an anchor that it has.
 
 python book/_ext/links.py _build/html
+
+That holds for links within the book, for those that go by its published address, for those into the repository's files,
+and for what style sheets load. An anchor that a page has twice leads to one of two places, so it is found, too.
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -10,7 +14,12 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["Page", "broken", "external", "pages", "read"]
+__all__ = ["Page", "broken", "external", "pages", "read", "repeated", "roundabout", "styles"]
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = "https://weightlore.github.io/weightlore/"
+FILES = re.compile(r"https://github\.com/weightlore/weightlore/(?:blob|edit|tree|raw)/main/([^?#]*)")
+LOADED_BY_STYLE = re.compile(r"url\(\s*['\"]?([^'\")]+)")
 
 
 class Page(HTMLParser):
@@ -18,6 +27,7 @@ class Page(HTMLParser):
 
     Attributes:
         anchors: the ids and names that a link may point to.
+        twice: ids that stand more than once in the page.
         links: addresses of links.
         resources: addresses that the browser loads without being asked.
     """
@@ -28,12 +38,15 @@ class Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.anchors: set[str] = set()
+        self.twice: set[str] = set()
         self.links: list[str] = []
         self.resources: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note one element."""
         named = dict(attrs)
+        if named.get("id") in self.anchors:
+            self.twice.add(str(named["id"]))
         self.anchors.update(value for key in ("id", "name") if (value := named.get(key)))
         if tag == "a" and named.get("href"):
             self.links.append(str(named["href"]))
@@ -64,9 +77,42 @@ def broken(html: Path) -> Iterator[tuple[Path, str]]:
             if parts.scheme or parts.netloc:
                 continue
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path.resolve()
-            anchors = found[target].anchors if target in found else None
-            wanted = unquote(parts.fragment)
-            if not target.exists() or (anchors is not None and wanted and wanted not in anchors):
+            if not leads(target, parts.fragment, found):
+                yield path.relative_to(html), address
+
+
+def leads(target: Path, fragment: str, found: dict[Path, Page]) -> bool:
+    """Say whether a file is there and, where it is a page, has the anchor that is asked for."""
+    anchors = found[target].anchors if target in found else None
+    return target.exists() and (anchors is None or not fragment or unquote(fragment) in anchors)
+
+
+def roundabout(html: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each page with a link by the published address, or to a file of the repository, that finds nothing."""
+    found = pages(html)
+    for path, page in found.items():
+        for address in set(page.links):
+            file = FILES.match(address)
+            if file and not (ROOT / unquote(file[1])).exists():
+                yield path.relative_to(html), address
+            elif address.startswith(SITE):
+                parts = urlsplit(address.removeprefix(SITE))
+                if not leads((html / (unquote(parts.path) or "index.html")).resolve(), parts.fragment, found):
+                    yield path.relative_to(html), address
+
+
+def repeated(html: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each page with an id that it has twice."""
+    for path, page in pages(html).items():
+        yield from ((path.relative_to(html), f"#{name}") for name in sorted(page.twice))
+
+
+def styles(html: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each style sheet with an address that it loads from another host, or that is not there."""
+    for path in sorted(html.rglob("*.css")):
+        for address in set(LOADED_BY_STYLE.findall(path.read_text(encoding="utf-8", errors="replace"))):
+            parts = urlsplit(address)
+            if parts.scheme != "data" and (parts.netloc or not (path.parent / unquote(parts.path)).exists()):
                 yield path.relative_to(html), address
 
 
@@ -80,7 +126,7 @@ def external(html: Path) -> Iterator[tuple[Path, str]]:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]).resolve()
-    bad = [*broken(folder), *external(folder)]
+    bad = [line for check in (broken, external, roundabout, repeated, styles) for line in check(folder)]
     for where, address in bad:
         print(f"{where}: {address}", file=sys.stderr)
     count = sum(len(page.links) for page in pages(folder).values())

@@ -40,6 +40,7 @@ MENDED = {
 }
 # On every page the theme loads a search while typing, which this book does not use; its search page has its own.
 SEARCH = re.compile(r'\n *<script src="[^"]*(?:searchtools|language_data|searchindex)\.js"></script>')
+NUMBERED = re.compile(r' id="(id\d+)"')
 LOG = logging.getLogger(__name__)
 
 
@@ -79,8 +80,14 @@ def mend_pages(app: Sphinx, exception: Exception | None) -> None:
             text = path.read_text(encoding="utf-8")
             for found, mended in MENDED.items():
                 text = text.replace(found, mended)
-            text = text if path.name == "search.html" else SEARCH.sub("", text)
+            text = once(text if path.name == "search.html" else SEARCH.sub("", text))
             path.write_text(text, encoding="utf-8")
+
+
+def once(text: str) -> str:
+    """Take away a numbered id that a page has already: docstrings are parsed one by one, and each begins at ``id1``."""
+    seen: set[str] = set()
+    return NUMBERED.sub(lambda match: "" if match[1] in seen else seen.add(match[1]) or match[0], text)
 
 
 def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:

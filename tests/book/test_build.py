@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import links
+import pages
 import pytest
 import survey
 from contents import ROOT, chapter_pages, toc_pages
@@ -55,6 +56,37 @@ def test_property_every_link_and_anchor_resolves(html):
 
 def test_property_no_page_loads_from_another_host(html):
     assert not [f"{page}: {address}" for page, address in links.external(html)]
+
+
+def test_property_links_by_the_published_address_and_into_the_repository_resolve(html):
+    assert not [f"{page}: {address}" for page, address in links.roundabout(html)]
+
+
+def test_property_no_page_has_an_anchor_twice(html):
+    assert not [f"{page}: {address}" for page, address in links.repeated(html)]
+
+
+def test_property_style_sheets_load_what_is_there(html):
+    assert not [f"{page}: {address}" for page, address in links.styles(html)]
+
+
+def test_limit_the_checks_of_anchors_styles_and_long_ways_bite(tmp_path):
+    (tmp_path / "a.html").write_text(
+        f'<p id="x"></p><p id="x"></p><a href="{links.SITE}a.html#x">x</a><a href="{links.SITE}a.html#y">y</a>'
+        '<a href="https://github.com/weightlore/weightlore/edit/main/README.md">r</a>'
+        '<a href="https://github.com/weightlore/weightlore/blob/main/GONE.md">g</a>'
+    )
+    (tmp_path / "a.css").write_text("a { background: url('gone.png'), url(data:x), url(//example.org/y) }")
+    gone = "https://github.com/weightlore/weightlore/blob/main/GONE.md"
+    assert {address for _, address in links.roundabout(tmp_path)} == {f"{links.SITE}a.html#y", gone}
+    assert [address for _, address in links.repeated(tmp_path)] == ["#x"]
+    assert {address for _, address in links.styles(tmp_path)} == {"gone.png", "//example.org/y"}
+
+
+def test_property_a_numbered_id_stays_once():
+    assert pages.once('<a id="id1"><b id="id1"><c id="id2"><d id="x"><e id="x">') == (
+        '<a id="id1"><b><c id="id2"><d id="x"><e id="x">'
+    )
 
 
 def test_limit_the_link_check_bites(tmp_path):
