@@ -153,19 +153,16 @@ def grades(course):
         return {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
 
 
-def change_the_checker(notebook):
-    for cell in notebook.cells:
-        if cell.metadata.nbgrader.grade:
-            cell.source = f"{cell.metadata.nbgrader.points}.0"
-
-
-def remove_the_checker(notebook):
-    notebook.cells = [cell for cell in notebook.cells if not cell.metadata.nbgrader.grade]
+def change_the_checkers(notebook):
+    """Give oneself all points of one exercise, and remove the cell that grades the other."""
+    cells = marked(notebook.cells)
+    cells["corrupted-hoelder-points"].source = "2.0"
+    notebook.cells.remove(cells["corrupted-by_hand-points"])
 
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    """A course of a class with a private seed, handed out, handed in by seven students, graded, with feedback."""
+    """A course of a class with a private seed, handed out, handed in by five students and graded."""
     pytest.importorskip("nbgrader")
     base = tmp_path_factory.mktemp("class")
     course, seed_file = base / "course", base / "class.seed"
@@ -183,10 +180,8 @@ def graded(tmp_path_factory):
     hand_in(course, "empty", {})
     hand_in(course, "wrong", {BY_HAND: f"answer = {[float(v) for v in foreseen]}"})
     hand_in(course, "right", {BY_HAND: right})
-    hand_in(course, "public", {BY_HAND: f"answer = {exercise_named(BY_HAND).reference().tolist()}"})
     hand_in(course, "endless", {BY_HAND: right, HOELDER: "while True: pass"})
-    hand_in(course, "changed", {}, change_the_checker)
-    hand_in(course, "removed", {BY_HAND: right}, remove_the_checker)
+    hand_in(course, "changed", {BY_HAND: right}, change_the_checkers)
     status, said = nbgrader(course, "autograde", "fragile")
     assert status == 0, said
     return course, seed_file, said
@@ -196,7 +191,6 @@ def graded(tmp_path_factory):
 def test_property_an_empty_a_wrong_and_a_right_submission_earn_nothing_half_and_all(graded):
     found = grades(graded[0])
     assert (found["empty"], found["wrong"], found["right"]) == (0, 1, 2)
-    assert found["public"] == 0, "the solution in the book is not the class's"
 
 
 @pytest.mark.slow
@@ -212,12 +206,12 @@ def test_limit_a_loop_without_end_is_cut_off_and_the_others_are_graded(graded):
 @pytest.mark.slow
 def test_limit_a_changed_or_removed_checker_is_put_back(graded):
     course, _, said = graded
-    assert grades(course)["changed"] == 0
-    assert grades(course)["removed"] == 2
+    assert grades(course)["changed"] == 2, "the right answer counts, the points that one gives oneself do not"
     assert "has changed" in said
-    for student in ("changed", "removed"):
-        kept = nbformat.read(course / "autograded" / student / "fragile" / "vulnerability.ipynb", as_version=4)
-        assert f'mark("{BY_HAND}@' in marked(kept.cells)["corrupted-by_hand-points"].source
+    assert "Missing grade cell corrupted-by_hand-points" in said
+    kept = nbformat.read(course / "autograded" / "changed" / "fragile" / "vulnerability.ipynb", as_version=4)
+    for name in (BY_HAND, HOELDER):
+        assert f'mark("{name}@' in marked(kept.cells)[re.sub(r"\W", "-", name) + "-points"].source
 
 
 @pytest.mark.slow
@@ -228,7 +222,7 @@ def test_property_feedback_says_what_was_wrong(graded):
     pages = {path.parent.parent.name: path.read_text("utf-8") for path in (course / "feedback").rglob("*.html")}
     assert "1 of 2 points. Not yet:" in pages["wrong"]
     assert "2 of 2 points. Right." in pages["right"]
-    assert len(pages) == 7
+    assert len(pages) == 5
 
 
 @pytest.mark.slow
@@ -239,7 +233,7 @@ def test_property_no_file_for_students_says_the_seed_or_an_answer(graded):
     secrets = [SECRET, str(number), f"{number:x}", seed_file.name, CLASS]
     students = [*(course / "release").rglob("*"), *(course / "feedback").rglob("*")]
     texts = [path.read_text("utf-8") for path in students if path.is_file()]
-    assert len(texts) == 8
+    assert len(texts) == 6
     assert [secret for secret in secrets if any(secret in text for text in texts)] == []
     released = (course / "release" / "fragile" / "vulnerability.ipynb").read_text("utf-8")
     assert "SOLUTION" not in released
@@ -277,5 +271,5 @@ def test_oracle_the_teacher_s_own_answers_earn_all_points_in_public(tmp_path):
     folder.mkdir(parents=True)
     nbformat.write(made, folder / "vulnerability.ipynb")
     assert nbgrader(tmp_path, "autograde", "fragile")[0] == 0
-    assert grades(tmp_path) == {"teacher": 6}
+    assert grades(tmp_path) == {"teacher": 4}
     assert check(BY_HAND, exercise_named(BY_HAND).reference()).verdict == "right"
