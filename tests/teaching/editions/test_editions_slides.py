@@ -1,17 +1,18 @@
 """Slides: what is shown and what is said, on text made by hand and on every tutorial."""
 
 import re
+import sys
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from tests.contracts.files import ROOT, notebooks
 
-from weightlore.errors import DataError, ParameterError
+from weightlore.errors import DataError, MissingExtra, ParameterError
 from weightlore.teaching.editions import Elsewhere, slides
 from weightlore.teaching.editions.folded import folds
 from weightlore.teaching.editions.outline import passages
-from weightlore.teaching.editions.reveal import write_slides
+from weightlore.teaching.editions.reveal import NEEDED, write_slides
 from weightlore.teaching.editions.slides import CLASS_PLAN
 
 ELSEWHERE = Elsewhere(ROOT)
@@ -162,3 +163,13 @@ def test_error_without_the_javascript_of_others_the_message_says_how_to_get_it(t
     with pytest.raises(DataError, match=r"slides need anywidget\.js.*`make vendor` fetches it"):
         write_slides({}, tmp_path / "slides", static=tmp_path / "static")
     assert not (tmp_path / "slides").exists()
+
+
+def test_error_without_nbconvert_the_extra_is_named(tmp_path, monkeypatch):
+    for name in NEEDED:
+        (tmp_path / "static" / "vendor" / name).mkdir(parents=True)
+    (tmp_path / "static" / "widgets-config.js").write_text("")
+    monkeypatch.setitem(sys.modules, "nbconvert.exporters", None)
+    show = slides(made(), "1_corrupted/mine.ipynb", elsewhere=ELSEWHERE)
+    with pytest.raises(MissingExtra, match=re.escape('pip install "weightlore[lab]"')):
+        write_slides({"1_corrupted/mine.ipynb": show}, tmp_path / "slides", static=tmp_path / "static")

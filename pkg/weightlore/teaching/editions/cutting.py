@@ -13,6 +13,7 @@ from weightlore.errors import MissingExtra, ParameterError, require_option
 from weightlore.teaching.editions.course import write_course
 from weightlore.teaching.editions.elsewhere import Elsewhere
 from weightlore.teaching.editions.instructor import exercise_named, instructor
+from weightlore.teaching.editions.reveal import write_slides
 from weightlore.teaching.editions.sheets import questions, sheet
 from weightlore.teaching.editions.slides import slides
 from weightlore.teaching.editions.student import student
@@ -81,8 +82,6 @@ def cut(root: Path, edition: Edition, folder: Path, *, names: Sequence[str] = ()
     elsewhere, chosen = Elsewhere(root), tutorials(root, names)
     made = {name: _made(root, edition, name, notebook, elsewhere) for name, notebook in chosen.items()}
     if edition == "slides":
-        from weightlore.teaching.editions.reveal import write_slides
-
         return write_slides(made, folder, static=root / "book" / "_static")
     for name, notebook in made.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -16,11 +16,6 @@ from weightlore.errors import DataError, MissingExtra
 from weightlore.teaching.notebooks import Notebook
 from weightlore.teaching.style import css_variables
 
-try:
-    from nbconvert.exporters import SlidesExporter
-except ImportError as error:
-    raise MissingExtra("nbconvert", "lab") from error
-
 __all__ = ["NEEDED", "write_slides"]
 
 HERE = Path(__file__).parent
@@ -55,6 +50,7 @@ def write_slides(shows: Mapping[str, Notebook], folder: Path, *, static: Path) -
 
     Raises:
         DataError: if the JavaScript of others was not fetched yet.
+        MissingExtra: without nbconvert.
 
     Source: ours
     """
@@ -80,6 +76,10 @@ def write_slides(shows: Mapping[str, Notebook], folder: Path, *, static: Path) -
 
 def _page(show: Notebook, up: str) -> str:
     """Return the page of a show; ``up`` is the way from it to the folder that holds ``vendor``."""
+    try:
+        from nbconvert.exporters import SlidesExporter  # not of the extra that builds the book
+    except ImportError as error:
+        raise MissingExtra("nbconvert", "lab") from error
     exporter = SlidesExporter(template_file=str(HERE / "slides.html.j2"), exclude_input_prompt=True)
     css = css_variables("body") + (HERE / "slides.css").read_text("utf-8")
     body, _ = exporter.from_notebook_node(_spoken(show), resources={"show": {"up": up, "css": css}})
