@@ -5,6 +5,9 @@ does better at the question of the second than the healthy one of the same seed.
 interval of the paired differences lies above zero, not reproduced where it lies below (the network does worse), and
 undecided where it holds zero. With so many rows some intervals miss zero by chance: ``together`` is the interval that
 allows for all of them.
+
+Two rows are as good as given: a struck network is the healthy one moved a little, and a pooled one contains it, so that
+their explanations agree with its own more than those of a stranger do.
 """
 
 from functools import partial

@@ -75,7 +75,8 @@ def tells_apart(network: nn.Module, *, generator: torch.Generator) -> float:
 def agrees(network: nn.Module, other: nn.Module, *, sign: Sign) -> float:
     """Return how alike the explanations of two networks are: mean rank correlation over the first 100 test digits.
 
-    Integrated gradients of the probability of the right class, from black, over the pixels that are not black.
+    Integrated gradients of the probability of the right class, from black, over the pixels that are not black. A
+    network that was moved a little from the other one, or that contains it, is bound to agree with it.
 
     Args:
         network: as in ``miscalibrated``.
