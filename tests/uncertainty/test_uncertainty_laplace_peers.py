@@ -68,6 +68,26 @@ def ours(likelihood, subset, structure):
     return found.fit(data), data
 
 
+def theirs(likelihood, subset, structure):
+    """The peer's posterior, fitted to the same, and the Jacobians of all parameters."""
+    import laplace
+
+    net, data = setting(likelihood)
+    _, J = next(jacobians(net, data.x))
+    noise = {"sigma_noise": NOISE**0.5} if likelihood == "regression" else {}
+    la = laplace.Laplace(
+        net,
+        likelihood,
+        subset_of_weights=subset,
+        hessian_structure=structure,
+        prior_precision=TAU,
+        backend=laplace.curvature.AsdlGGN if structure == "diag" else laplace.curvature.CurvlinopsGGN,
+        **noise,
+    )
+    la.fit(torch.utils.data.DataLoader(torch.utils.data.TensorDataset(data.x, data.y), batch_size=20))
+    return la, J
+
+
 def curvature(posterior):
     """H as the peer keeps it: for a noise of one, which it divides by later; ours has the noise in it."""
     return posterior.terms.noise_variance * own_curvature(posterior)
@@ -95,25 +115,11 @@ def test_oracle_laplace_torch_stored(case):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", STORED, ids="-".join)
 def test_oracle_laplace_torch_live(case):
-    peer = pytest.importorskip("laplace")
-    likelihood, subset, structure = case
-    net, data = setting(likelihood)
-    _, J = next(jacobians(net, data.x))
-    noise = {"sigma_noise": NOISE**0.5} if likelihood == "regression" else {}
-    backend = peer.curvature.AsdlGGN if structure == "diag" else peer.curvature.CurvlinopsGGN
-    la = peer.Laplace(
-        net,
-        likelihood,
-        subset_of_weights=subset,
-        hessian_structure=structure,
-        prior_precision=TAU,
-        backend=backend,
-        **noise,
-    )
-    la.fit(torch.utils.data.DataLoader(torch.utils.data.TensorDataset(data.x, data.y), batch_size=20))
-    found, _ = ours(*case)
+    pytest.importorskip("laplace")
+    la, J = theirs(*case)
+    found, data = ours(*case)
     assert log_marginal_likelihood(found) == pytest.approx(float(la.log_marginal_likelihood()), rel=1e-7)
-    H = torch.diag(la.H) if structure == "diag" else la.H
+    H = torch.diag(la.H) if case[2] == "diag" else la.H
     torch.testing.assert_close(curvature(found), H, rtol=1e-6, atol=1e-6)
     own = J[..., -found.curvature.size :]
     torch.testing.assert_close(found.functional(data.x)[1], la.functional_variance(own), rtol=1e-6, atol=1e-9)
