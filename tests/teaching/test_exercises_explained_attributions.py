@@ -7,9 +7,9 @@ from exercise_cases import to_a_mistake, to_the_right_answer
 from weightlore.attribution import gradient, integrated_gradients, scores
 from weightlore.teaching import check
 from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.explained import attributions
+from weightlore.teaching.exercises.explained import attributions, paths
 
-OURS = {e.id: e for e in vars(attributions).values() if isinstance(e, attributions.Exercise)}
+OURS = {e.id: e for part in (attributions, paths) for e in vars(part).values() if isinstance(e, part.Exercise)}
 
 
 def test_property_the_notebook_has_six():

@@ -6,6 +6,8 @@ mistake. Such a draw is found by asking the checker what it would reply to each 
     faults(exercise, public)    what is wrong with it; nothing if it is fair
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise, judge
@@ -27,8 +29,8 @@ def faults(exercise: Exercise, public: Exercise) -> list[str]:
 
     Source: ours
     """
-    answer = reference(exercise)
-    found = [] if judge(exercise, answer).verdict == "right" else ["its own answer is judged wrong"]
+    exercise = _remembering(exercise)
+    found = [] if judge(exercise, reference(exercise)).verdict == "right" else ["its own answer is judged wrong"]
     found += ["its answer is not a number"] if _without_number(exercise) else []
     found += ["the public answer is right"] if _solved(exercise, public) else []
     return found + [line for diagnosis in exercise.diagnoses if (line := _confused(exercise, diagnosis))]
@@ -43,6 +45,30 @@ def reference(exercise: Exercise) -> Any:
     Source: ours
     """
     return exercise.reference if exercise.inputs() else exercise.reference()
+
+
+def _remembering(exercise: Exercise) -> Exercise:
+    """Return the exercise with answers that are computed once for each of its inputs."""
+    inputs = list(exercise.inputs())
+    diagnoses = [
+        diagnosis if diagnosis.wrong is None else replace(diagnosis, wrong=_remembered(diagnosis.wrong, inputs))
+        for diagnosis in exercise.diagnoses
+    ]
+    once = _remembered(exercise.reference, inputs)
+    return replace(exercise, reference=once, diagnoses=tuple(diagnoses), inputs=lambda: inputs)
+
+
+def _remembered(function: Callable[..., Any], inputs: Sequence[tuple[Any, ...]]) -> Callable[..., Any]:
+    known: dict[int, Any] = {}
+
+    def answer(*arguments: Any) -> Any:
+        for i, those in enumerate(inputs or [()]):
+            if len(those) == len(arguments) and all(a is b for a, b in zip(arguments, those, strict=True)):
+                known[i] = known[i] if i in known else function(*arguments)
+                return known[i]
+        return function(*arguments)  # on other inputs, such as those of ``accept``
+
+    return answer
 
 
 def _without_number(exercise: Exercise) -> bool:
