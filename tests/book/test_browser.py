@@ -9,9 +9,9 @@ from contents import AXE, ROOT, chapter_pages, toc_pages
 pytestmark = [pytest.mark.book, pytest.mark.browser]
 
 SERIOUS = ("serious", "critical")
-REFERENCE = tuple(
-    f"book/api/{name}.html" for name in ("index", "errors", "corruption")
-)  # one generator writes them all
+# One generator writes the reference, so three of its pages stand for all where looking takes long.
+REFERENCE = tuple(f"book/api/{name}.html" for name in ("index", "errors", "corruption"))
+SAMPLE = ("book/intro.html", "book/tour.html", "tutorials/5_sliced/crossbar.html")
 
 DRAWING = """figure => [...figure.querySelectorAll('.wl-body')].map(body =>
   body.innerHTML + [...body.querySelectorAll('canvas')].map(c => c.toDataURL()).join()
@@ -192,24 +192,32 @@ def test_property_axe_finds_nothing_serious_of_ours(visit, page, theme):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize(
-    "page", ["book/intro.html", "book/tour.html", "tutorials/5_sliced/crossbar.html", "search.html"]
-)
+@pytest.mark.parametrize("page", [*SAMPLE, "search.html"])
 def test_property_axe_finds_nothing_serious_on_a_phone(visit, page, theme):
     assert not serious(visit(page, theme=theme, width=360).page)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
-@pytest.mark.parametrize("page", toc_pages())
-def test_property_a_page_holds_in_the_dark_and_without_scripts_narrow_and_wide(visit, page, scripts):
-    seen = visit(page, theme="dark" if scripts else "light", width=360, javascript=scripts)
+def holds(page) -> None:
+    """Nothing sticks out of the page, narrow or wide, and there is something to read."""
     for width in (360, 1200):
-        seen.page.set_viewport_size({"width": width, "height": 900})
-        elements, beyond = seen.page.evaluate(OVERFLOW)
+        page.set_viewport_size({"width": width, "height": 900})
+        elements, beyond = page.evaluate(OVERFLOW)
         assert (elements, max(beyond, 0)) == ([], 0), width
-        assert len(seen.page.locator("article").inner_text()) > 50
-    assert [*seen.outside, *seen.failed, *seen.errors] == []
+        assert len(page.locator("article").inner_text()) > 50
+
+
+@pytest.mark.parametrize("page", SAMPLE)
+def test_property_a_page_holds_in_the_dark(visit, page):
+    holds(visit(page, theme="dark").page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", toc_pages())
+def test_property_a_page_holds_without_scripts(visit, page):
+    seen = visit(page, javascript=False)
+    holds(seen.page)
+    assert [*seen.outside, *seen.errors] == []
+    assert [address for address in seen.failed if ".js" not in address] == [], "scripts alone are not loaded"
 
 
 @pytest.mark.parametrize("page", toc_pages())
