@@ -11,7 +11,7 @@ from tests.contracts.files import ROOT, notebooks
 from weightlore.errors import DataError, MissingExtra, ParameterError
 from weightlore.teaching.editions import Elsewhere, slides
 from weightlore.teaching.editions.folded import folds
-from weightlore.teaching.editions.outline import passages
+from weightlore.teaching.editions.outline import pages, passages
 from weightlore.teaching.editions.reveal import NEEDED, write_slides
 from weightlore.teaching.editions.slides import CLASS_PLAN
 
@@ -124,6 +124,17 @@ def test_limit_fences_and_formulas_hold_together():
     assert passages("\n\n") == []
 
 
+def test_property_what_does_not_fit_goes_on_below_and_nothing_is_lost():
+    formulas = "\n\n".join(f"$$ a_{i} $$" for i in range(12))
+    found = cut(new_markdown_cell(f"## 4. It\n\nFirst.\n\n{formulas}\n\nSaid."))
+    assert [kind for kind, _, _ in found] == ["slide", "slide", "subslide"]
+    assert "\n\n".join(shown for _, (shown,), _ in found[1:]) == f"## 4. It\n\nFirst.\n\n{formulas}"
+    assert ["Said." in "".join(notes) for _, _, notes in found] == [False, True, False]
+    long = " ".join(["word"] * 600)
+    assert pages(f"## A\n\n{long}") == [f"## A\n\n{long}"], "a heading stays with what follows"
+    assert pages("") == []
+
+
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_property_every_tutorial_makes_a_show_that_shows_no_answer(path):
     whole = nbformat.read(path, as_version=4)
@@ -144,8 +155,8 @@ def test_property_every_tutorial_makes_a_show_that_shows_no_answer(path):
     ]
     assert [c.outputs for c in show.cells if c.cell_type == "code"] == outputs
     assert all(f"**Minutes {minutes} of" in notes for minutes, _ in CLASS_PLAN.values())
-    questions = re.findall(r"^\*\*(?:Guess first|Exercise \d+)", "\n".join(c.source for c in whole.cells), re.M)
-    assert len(re.findall(r"^\*\*(?:Guess first|Exercise \d+)", shown, re.M)) == len(questions)
+    questions = re.findall(r"^\*\*(?:Guess|Exercise \d+)\b", "\n".join(c.source for c in whole.cells), re.M)
+    assert len(re.findall(r"^\*\*(?:Guess|Exercise \d+)\b", shown, re.M)) == len(questions)
 
 
 def test_property_the_minutes_are_those_of_the_pages_for_instructors():

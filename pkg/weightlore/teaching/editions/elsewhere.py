@@ -78,7 +78,7 @@ class Elsewhere:
             )
         work = self._works[key]
         people = work.persons.get("author") or work.persons.get("editor", [])
-        names = [" ".join((*person.prelast_names, *person.last_names)).strip("{}") for person in people]
+        names = [" ".join(map(str, (*person.rich_prelast_names, *person.rich_last_names))) for person in people]
         short = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
         return short or work.fields.get("title", key), work.fields.get("year", "no year")
 

@@ -4,6 +4,7 @@ A slide shows the heading, the first paragraph, and what the eye has to follow: 
 before a knob, the question of an exercise. The rest is said by the presenter, and so are folded answers and solutions.
 
     passages(source)    the parts of a cell, each with its heading, what is shown, said and answered
+    pages(shown)        what fits on one slide, and what goes on the next ones
 """
 
 import re
@@ -13,13 +14,15 @@ from typing import Literal
 
 from weightlore.teaching.editions.folded import folds, without
 
-__all__ = ["Passage", "passages"]
+__all__ = ["Passage", "pages", "passages"]
 
 Kind = Literal["slide", "subslide", "-"]
 
 HEADING = re.compile(r"^(#{1,3}) (?P<title>.+)$")
 SHOWN = re.compile(r"\$\$|[-*] |\d+\. |\||```|> |\*\*|!\[|<(?!details)")
-ASKS = re.compile(r"\*\*(?:Guess first|Exercise \d+)")
+ASKS = re.compile(r"\*\*(?:Guess|Exercise \d+)\b")
+SOFT = re.compile(r"[^|`\-*\d]|\*\*")  # a paragraph, whose lines flow
+LINES, WIDTH = 19, 84  # of a slide
 SECTION = re.compile(r"^(\d+)\. ")
 
 
@@ -59,6 +62,34 @@ def passages(source: str) -> list[Passage]:
     """
     found = [_passage(part) for part in _parts(_blocks(source))]
     return [passage for passage in found if any((passage.shown, passage.said, passage.leads, passage.answers))]
+
+
+def pages(shown: str) -> list[str]:
+    """Return what is shown as pages that fit on a slide each, a heading with what follows it.
+
+    Args:
+        shown: Markdown.
+
+    Source: ours
+    """
+    found, room = [list[str]()], LINES
+    for block in _blocks(shown):
+        lines = _lines(block)
+        if lines > room and any(not HEADING.match(other) for other in found[-1]):
+            found.append([])
+            room = LINES
+        found[-1].append(block)
+        room -= lines
+    return [_joined(page) for page in found if page]
+
+
+def _lines(block: str) -> float:
+    """Return about how many lines of a slide a block takes."""
+    if block.startswith("$$"):
+        return 2.5
+    return 0.7 + sum(
+        1 + len(line) // WIDTH for line in block.replace("\n", " " if SOFT.match(block) else "\n").splitlines()
+    )
 
 
 def _blocks(source: str) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from weightlore.errors import MissingExtra
 from weightlore.teaching.editions.elsewhere import Elsewhere
-from weightlore.teaching.editions.outline import passages
+from weightlore.teaching.editions.outline import pages, passages
 from weightlore.teaching.editions.tags import require_tags, tags_of
 from weightlore.teaching.notebooks import Notebook
 
@@ -68,7 +68,10 @@ class _Show:
                 (here if passage.kind != "-" else self._asking()).notes.append(passage.answers)
             if passage.section in CLASS_PLAN:
                 here.notes.append("**Minutes {} of a class of 50: {}.**".format(*CLASS_PLAN[passage.section]))
-            here.cells += [new_markdown_cell(passage.shown)] if passage.shown else []
+            for number, page in enumerate(pages(passage.shown)):
+                if number:
+                    self._begin("subslide")
+                self.slides[-1].cells.append(new_markdown_cell(page))
             here.notes += [passage.said] if passage.said else []
             self.leads = passage.leads
 
