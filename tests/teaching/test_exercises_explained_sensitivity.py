@@ -10,9 +10,10 @@ from weightlore.attribution import mean_path_gradient, rank_similarity
 from weightlore.networks import mlp
 from weightlore.teaching import check
 from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.explained import sensitivity
+from weightlore.teaching.exercises.explained import corrections, sensitivity, useless
 
-OURS = {e.id: e for e in vars(sensitivity).values() if isinstance(e, sensitivity.Exercise)}
+PARTS = (sensitivity, corrections, useless)
+OURS = {e.id: e for part in PARTS for e in vars(part).values() if isinstance(e, part.Exercise)}
 
 
 def test_property_the_notebook_has_six():
@@ -47,7 +48,7 @@ def test_oracle_the_skewed_correlation_is_that_of_drawn_maps():
         pair = draw.random((2, 2000)) * np.where(draw.random((2, 2000)) < [[0.3], [0.9]], -1, 1)
         pair[:, :1000] = 0
         found.append(spearmanr(*pair).statistic)
-    assert np.mean(found) == pytest.approx(float(sensitivity.SKEWED.reference(0.5, 0.3, 0.9)), abs=0.01)
+    assert np.mean(found) == pytest.approx(float(corrections.SKEWED.reference(0.5, 0.3, 0.9)), abs=0.01)
 
 
 def test_oracle_without_the_factor_the_mean_path_gradient_is_left():
@@ -55,7 +56,7 @@ def test_oracle_without_the_factor_the_mean_path_gradient_is_left():
     x = torch.rand(4, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     baseline = torch.full((6,), 0.5, dtype=torch.float64)
     gradient = mean_path_gradient(model, x, 1, baseline=baseline, nodes=20)
-    found = sensitivity.WITHOUT_FACTOR.reference(gradient * (x - baseline), x, baseline)
+    found = corrections.WITHOUT_FACTOR.reference(gradient * (x - baseline), x, baseline)
     assert torch.allclose(found, gradient)
 
 
