@@ -57,9 +57,9 @@ def test_property_an_edition_keeps_the_folders_and_is_the_same_twice(clone, tmp_
 def test_error_one_wrong_tag_stops_the_whole_edition(clone, tmp_path):
     path = clone / "tutorials" / "1_corrupted" / "vulnerability.ipynb"
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells[-1].metadata["tags"] = ["solutoin"]
+    notebook.cells[-1].metadata["tags"] = ["solved"]
     nbformat.write(notebook, path)
-    with pytest.raises(ParameterError, match=r"1_corrupted/vulnerability\.ipynb contradict.*'solutoin'"):
+    with pytest.raises(ParameterError, match=r"1_corrupted/vulnerability\.ipynb contradict.*'solved'"):
         cut(clone, "student", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -32,7 +32,7 @@ def test_property_the_tags_of_every_tutorial_can_be_followed(path):
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ([code("1", "excercise")], "cell 3 has the tag 'excercise', which means nothing"),
+        ([code("1", "exercises")], "cell 3 has the tag 'exercises', which means nothing"),
         ([code(ASKED, "exercise", "solution")], "cell 3 is both 'exercise' and 'solution'"),
         ([code(ASKED, "exercise", "instructor", "remove-cell")], "cell 3 is both 'exercise' and 'instructor'"),
         ([text(SOLVED, "solution")], "cell 3 is a solution without an exercise before it"),

@@ -147,8 +147,8 @@ def _asked(exercise_id: str) -> Exercise:
         return exercise_named(name)
     if CLASS not in os.environ:
         raise ParameterError(
-            f"{exercise_id} belongs to a class, whose seed is private; it is graded in the folder of the course, "
-            "where nbgrader_config.py names the seed's file"
+            f"{exercise_id} belongs to a class, whose seed is private; grade it in the folder of the course, where "
+            f"nbgrader_config.py names the seed's file, or let {CLASS} name that file"
         )
     exercise = variant(name, class_seed(os.environ[CLASS]))
     if exercise.id != exercise_id:
