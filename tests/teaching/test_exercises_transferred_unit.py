@@ -6,9 +6,9 @@ from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
 from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.transferred import gating, unit
+from weightlore.teaching.exercises.transferred import corners, gating, unit
 
-OURS = {e.id: e for part in (unit, gating) for e in vars(part).values() if isinstance(e, unit.Exercise)}
+OURS = {e.id: e for part in (unit, gating, corners) for e in vars(part).values() if isinstance(e, unit.Exercise)}
 WRONG = {
     ("transferred.outside", 0): [2.0, -1.0, 3.0, 1.5, 1.0],
     ("transferred.outside", 1): [-2.0, -1.0, 3.0, 1.0, 1.0],

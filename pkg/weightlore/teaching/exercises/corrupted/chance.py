@@ -162,32 +162,36 @@ def _trace(d: _Curvature) -> Exercise:
         right="The linear term a . g has mean zero and drops out; pairs a and -a would remove its noise as well.",
         reference=d.found,
         inputs=d.losses,
-        diagnoses=(
-            Diagnosis(
-                "factor 2",
-                "A factor of 2 is missing: the second term of Taylor's series has 1/2.",
-                lambda x, b, e, s: d.found(x, b, e, s) / 2,
-            ),
-            Diagnosis(
-                "size",
-                "The mean eigenvalue is the trace divided by P." if d.mean else "The number of parameters is missing.",
-                lambda x, b, e, s: d.found(x, b, e, s) * (s if d.mean else 1 / s),
-            ),
-            Diagnosis(
-                "epsilon",
-                "You divided by the length; the change goes with its square."
-                if d.length != "epsilon"
-                else "You divided by epsilon; the change goes with its square.",
-                lambda x, b, e, s: d.found(x, b, e, s) * d.long(e, s),
-            ),
-            Diagnosis("base", "You took the losses and not their change.", lambda x, b, e, s: d.found(x, 0.0, e, s)),
-            Diagnosis(
-                "sum",
-                "You summed over draws; the expectation is a mean.",
-                lambda x, b, e, s: d.found(x, b, e, s) * len(x),
-            ),
-        ),
+        diagnoses=_slips(d),
         tolerance=1e-6,
+    )
+
+
+def _slips(d: _Curvature) -> tuple[Diagnosis, ...]:
+    return (
+        Diagnosis(
+            "factor 2",
+            "A factor of 2 is missing: the second term of Taylor's series has 1/2.",
+            lambda x, b, e, s: d.found(x, b, e, s) / 2,
+        ),
+        Diagnosis(
+            "size",
+            "The mean eigenvalue is the trace divided by P." if d.mean else "The number of parameters is missing.",
+            lambda x, b, e, s: d.found(x, b, e, s) * (s if d.mean else 1 / s),
+        ),
+        Diagnosis(
+            "epsilon",
+            "You divided by the length; the change goes with its square."
+            if d.length != "epsilon"
+            else "You divided by epsilon; the change goes with its square.",
+            lambda x, b, e, s: d.found(x, b, e, s) * d.long(e, s),
+        ),
+        Diagnosis("base", "You took the losses and not their change.", lambda x, b, e, s: d.found(x, 0.0, e, s)),
+        Diagnosis(
+            "sum",
+            "You summed over draws; the expectation is a mean.",
+            lambda x, b, e, s: d.found(x, b, e, s) * len(x),
+        ),
     )
 
 

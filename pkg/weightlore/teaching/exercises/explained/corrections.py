@@ -29,7 +29,7 @@ def _solved(p: float, rho: float, power: int = 2) -> float:
 
 def _unmasked(to: float) -> Exercise:
     """From one background to another, which is none in the public exercise."""
-    asked = f"with a wider border, so that the background is {to:g} of" if to else "over"
+    asked = f"with another border, so that the background is {to:g} of" if to else "over"
     again = f" Then put it back, with {to:g} for p." if to else ""
     return Exercise(
         id="explained.unmasked",

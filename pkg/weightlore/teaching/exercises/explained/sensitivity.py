@@ -64,15 +64,15 @@ def _turns(generator: torch.Generator) -> _Turned:
 
 def _contradicting(d: _Turned) -> Exercise:
     a, b = d.maps()
-    where = " and ".join(str(i + 1) for i in d.pixels)
+    where = f"pixel{'s' if len(d.pixels) > 1 else ''} {' and '.join(str(i + 1) for i in d.pixels)}"
     return Exercise(
         id="explained.opposite",
         prompt=f"A map A = ({', '.join(f'{x:g}' for x in d.values)}). A map B is like it, but for the opposite sign at "
-        f"pixel {where}, counted from 1. What is their rank correlation, with signs and without, over all pixels? "
+        f"{where}, counted from 1. What is their rank correlation, with signs and without, over all pixels? "
         "Answer: [signed, absolute].",
         nudge="What happens to the order of the numbers when a sign turns? And to that of their magnitudes?",
         hint="Rank both maps, ties get the mean of their ranks; the correlation is that of the ranks.",
-        right=f"So absolute values call two explanations the same that contradict each other at pixel {where}.",
+        right=f"So absolute values call two explanations the same that contradict each other at {where}.",
         reference=lambda: _ranked(a, b),
         diagnoses=(
             Diagnosis("order", "Signed comes first.", lambda: _ranked(a, b)[::-1]),

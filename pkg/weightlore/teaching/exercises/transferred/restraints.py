@@ -76,30 +76,35 @@ def _leash(d: _Strengths) -> Exercise:
         right="Weight decay is the case source = 0: it pulls a tuned network away from what it was tuned from.",
         reference=d.penalty,
         inputs=_weights,
-        diagnoses=(
-            Diagnosis(
-                "weight decay",
-                "This pulls w towards zero; L2-SP pulls it towards the source.",
-                lambda w, s, v: a * w.square().sum() + b * v.square().sum(),
-            ),
-            Diagnosis(
-                "halves",
-                "Both terms have a half, so that the gradient is strength times distance.",
-                _pulled(d.source, d.head),
-            ),
-            Diagnosis("readout", "The new readout is held too, near zero: it has no source.", _pulled(a, 0.0)),
-            Diagnosis("exchanged", "You exchanged the two strengths.", _pulled(b, a)),
-            Diagnosis("one strength", f"The readout has a strength of its own, {d.head:g}.", _pulled(a, a)),
-            Diagnosis(
-                "square",
-                "These are lengths; the penalty has their squares.",
-                lambda w, s, v: a * (w - s).norm() + b * v.norm(),
-            ),
-            Diagnosis(
-                "mean",
-                "Sum the squares; a mean would make the leash longer the more weights there are.",
-                lambda w, s, v: a * (w - s).square().mean() + b * v.square().mean(),
-            ),
+        diagnoses=_penalties(d, a, b),
+    )
+
+
+def _penalties(d: _Strengths, a: float, b: float) -> tuple[Diagnosis, ...]:
+    """Other penalties, with half the strengths."""
+    return (
+        Diagnosis(
+            "weight decay",
+            "This pulls w towards zero; L2-SP pulls it towards the source.",
+            lambda w, s, v: a * w.square().sum() + b * v.square().sum(),
+        ),
+        Diagnosis(
+            "halves",
+            "Both terms have a half, so that the gradient is strength times distance.",
+            _pulled(d.source, d.head),
+        ),
+        Diagnosis("readout", "The new readout is held too, near zero: it has no source.", _pulled(a, 0.0)),
+        Diagnosis("exchanged", "You exchanged the two strengths.", _pulled(b, a)),
+        Diagnosis("one strength", f"The readout has a strength of its own, {d.head:g}.", _pulled(a, a)),
+        Diagnosis(
+            "square",
+            "These are lengths; the penalty has their squares.",
+            lambda w, s, v: a * (w - s).norm() + b * v.norm(),
+        ),
+        Diagnosis(
+            "mean",
+            "Sum the squares; a mean would make the leash longer the more weights there are.",
+            lambda w, s, v: a * (w - s).square().mean() + b * v.square().mean(),
         ),
     )
 
