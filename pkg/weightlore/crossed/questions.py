@@ -161,7 +161,7 @@ QUESTIONS: dict[str, Question] = {
         Question(
             "settles",
             "binarized",
-            "time steps until its spiking form decides",
+            "mean number of time steps until its spiking form decides",
             "steps",
             "smaller",
             lambda network, healthy, generator: settles(network),
