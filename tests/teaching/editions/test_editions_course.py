@@ -89,6 +89,20 @@ def test_property_a_class_gets_its_own_questions_and_no_public_checker(seed_file
     assert own.id.count("@") == 1
 
 
+def test_property_the_teacher_s_sheet_of_a_class_runs_and_earns_all_points(seed_file, monkeypatch, capsys):
+    monkeypatch.setenv(CLASS, str(seed_file))
+    seed = class_seed(seed_file)
+    made = sheet(read(), TUTORIAL, exercise_of=lambda name: variant(name, seed))
+    names = {}
+    for cell in made.cells:
+        if cell.metadata.nbgrader.grade_id.endswith(("-answer", "-points")):
+            exec(cell.source, names)
+    earned = re.findall(r"^(\d+) of (\d+) points\. Right\.", capsys.readouterr().out, re.M)
+    assert len(earned) == len(questions(read()))
+    assert all(got == full for got, full in earned)
+    assert "answer" not in names, "no answer is left for the next exercise"
+
+
 def test_error_a_tutorial_without_exercises_makes_no_sheet():
     with pytest.raises(ParameterError, match="nothing of it can be graded"):
         sheet(cut(), "mine.ipynb")
