@@ -14,6 +14,7 @@ from weightlore.teaching.variants.seeds import LINE, outside
 
 ROOT = Path(__file__).parents[2]
 TEXT = "0123456789abcdef"  # no class has it
+OF_TESTS = {"another-line-of-text-0001", "moss-owl-lantern-4711-thistle"}  # nor these, which tests write down
 
 
 def written(folder, text, name="class.seed"):
@@ -28,7 +29,8 @@ def line(text=TEXT):
 
 def leaks(texts):
     """The paths whose text holds the seed of a class."""
-    return [path for path, text in texts.items() if LINE.search(text)]
+    found = {path: {re.match(r"[\w-]*", one)[0] for one in LINE.findall(text)} for path, text in texts.items()}
+    return [path for path, seeds in found.items() if seeds - OF_TESTS]
 
 
 def test_property_a_seed_is_a_number_that_belongs_to_the_text(tmp_path):
@@ -91,7 +93,8 @@ def test_property_no_file_of_the_repository_holds_a_seed():
 
 
 def test_property_a_seed_in_a_file_is_found():
-    assert leaks({"a": f"x\n  {line()} y", "b": f'"{line()}"', "c": line("short"), "d": TEXT}) == ["a", "b"]
+    texts = {"a": f"x\n  {line()} y", "b": f'"{line()}"', "c": line("short"), "d": TEXT, "e": line(min(OF_TESTS))}
+    assert leaks(texts) == ["a", "b"]
 
 
 def test_property_draws_are_spread_over_what_they_may_be():

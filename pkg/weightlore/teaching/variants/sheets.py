@@ -1,0 +1,227 @@
+"""Write an exam down: a sheet of questions to hand out, and a key that is kept, as Markdown and as a page to print.
+
+hand_out/exam.md, exam.html      questions only
+key_private/key.md, key.html     the answers, how one gets there, and the mistakes that are worth half
+"""
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from weightlore.errors import ParameterError
+from weightlore.teaching.exercises.checker import Diagnosis, Exercise
+from weightlore.teaching.exercises.general import as_numbers
+from weightlore.teaching.variants.exams import CHAPTERS, Exam, Question
+from weightlore.teaching.variants.seeds import outside
+
+__all__ = ["Block", "as_markdown", "as_page", "key", "sheet", "write_exam"]
+
+POINTS, SHOWN = 2, 24
+STYLE = (
+    "body{font-family:Georgia,serif;max-width:42em;margin:2em auto;padding:0 1em;line-height:1.5}"
+    "h2{margin-top:2em;break-after:avoid}code,pre{font-size:0.9em}pre{white-space:pre-wrap}"
+    ".space{height:8em}@media print{body{margin:0;max-width:none}}"
+)
+
+
+class Block(NamedTuple):
+    """A piece of a sheet: a heading, a paragraph, an item of a list, code, or space for an answer.
+
+    Source: ours
+    """
+
+    kind: str
+    text: str = ""
+
+
+def sheet(exam: Exam) -> list[Block]:
+    """Return the questions of an exam, without anything that is private.
+
+    Args:
+        exam: as it was drawn.
+
+    Source: ours
+    """
+    about = [
+        Block("title", _title("Exam", exam)),
+        Block("text", "Name:"),
+        Block(
+            "text",
+            f"{len(exam.questions)} questions of {POINTS} points each. Behind the word Answer stands the form of the "
+            "answer. Where it is a function, write it in Python, with torch at hand, or as a formula. Show how you got "
+            "there.",
+        ),
+    ]
+    asked = [
+        (Block("heading", _head(number, one)), Block("text", one.exercise.prompt), Block("space"))
+        for number, one in enumerate(exam.questions, start=1)
+    ]
+    return [*about, *(block for blocks in asked for block in blocks)]
+
+
+def key(exam: Exam) -> list[Block]:
+    """Return the answers of an exam, computed by the package, with what each mistake would give.
+
+    Args:
+        exam: as it was drawn.
+
+    Source: ours
+    """
+    about = [
+        Block("title", _title("Answer key", exam)),
+        Block(
+            "text",
+            f"Private. {POINTS} points for a right answer, {POINTS // 2} for one that a listed mistake explains, or "
+            "for a right way with a slip. The checker takes the same answers: "
+            "weightlore.teaching.exercises.judge(exercise, answer).",
+        ),
+    ]
+    answered = [_answered(number, one) for number, one in enumerate(exam.questions, start=1)]
+    return [*about, *(block for blocks in answered for block in blocks)]
+
+
+def write_exam(exam: Exam, folder: Path | str) -> list[Path]:
+    """Write sheet and key into two folders, so that the one can be handed out without the other.
+
+    Args:
+        exam: as it was drawn.
+        folder: a new or empty one, in no repository.
+
+    Returns:
+        The four files.
+
+    Raises:
+        ParameterError: if the folder lies in a repository or holds something already.
+
+    Source: ours
+    """
+    place = outside(folder, "The key of an exam")
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise ParameterError(f"{folder} is there already and is no empty folder; name a new one")
+    written = []
+    for inside, name, blocks in (("hand_out", "exam", sheet(exam)), ("key_private", "key", key(exam))):
+        (place / inside).mkdir(parents=True, mode=0o700)
+        for ending, text in (("md", as_markdown(blocks)), ("html", as_page(blocks))):
+            path = place / inside / f"{name}.{ending}"
+            path.write_text(text, encoding="utf-8")
+            written.append(path)
+    return written
+
+
+def as_markdown(blocks: Iterable[Block]) -> str:
+    """Return a sheet as Markdown; signs that Markdown would take for its own are escaped.
+
+    Args:
+        blocks: the pieces, in order.
+
+    Source: ours
+    """
+    before = {"title": "# ", "heading": "## ", "item": "- "}
+    lines = []
+    for kind, text in blocks:
+        if kind == "code":
+            lines.append(f"```text\n{text}\n```")
+        elif kind == "space":
+            lines.append("<br>\n" * 3)
+        else:
+            lines.append(
+                before.get(kind, "") + _outside_code(text, lambda part: re.sub(r"([\\*_<>|#\[\]])", r"\\\1", part))
+            )
+    return "\n\n".join(lines) + "\n"
+
+
+def as_page(blocks: Sequence[Block]) -> str:
+    """Return a sheet as a page that needs nothing else, to be printed.
+
+    Args:
+        blocks: the pieces, in order.
+
+    Source: ours
+    """
+    tags = {"title": "h1", "heading": "h2", "text": "p", "code": "pre", "item": "li"}
+    lines = []
+    for kind, text in blocks:
+        said = html.escape(text) if kind == "code" else re.sub(r"`(.*?)`", r"<code>\1</code>", html.escape(text))
+        lines.append('<div class="space"></div>' if kind == "space" else f"<{tags[kind]}>{said}</{tags[kind]}>")
+    body = re.sub(r"((?:<li>.*?</li>\n?)+)", r"<ul>\n\1</ul>\n", "\n".join(lines) + "\n", flags=re.S)
+    title = html.escape(blocks[0].text)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+        f"<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+    )
+
+
+def _outside_code(text: str, change: Any) -> str:
+    """Change the parts of a text that are not between backticks."""
+    return "".join(part if part.startswith("`") else change(part) for part in re.split(r"(`[^`]*`)", text))
+
+
+def _title(what: str, exam: Exam) -> str:
+    chapters = " and ".join(f"{number} ({CHAPTERS[number]})" for number in exam.chapters)
+    return f"{what} {exam.mark}: chapter{'s' if len(exam.chapters) > 1 else ''} {chapters}"
+
+
+def _head(number: int, question: Question) -> str:
+    return f"Question {number} (chapter {question.chapter}, {POINTS} points)"
+
+
+def _answered(number: int, question: Question) -> list[Block]:
+    exercise = question.exercise
+    instead = f"It asks another question than the book, because {question.instead}."
+    return [
+        Block("heading", _head(number, question)),
+        Block("text", exercise.prompt),
+        Block("text", "Answer" + (", one of several that are right:" if exercise.accept else ":")),
+        *_values(exercise, exercise.reference),
+        Block("text", f"How: {exercise.hint}"),
+        Block("text", f"Then: {exercise.right}"),
+        *([Block("text", instead)] if question.instead else []),
+        Block("text", "Mistakes:"),
+        *(Block("item", _mistake(exercise, diagnosis)) for diagnosis in exercise.diagnoses),
+        Block("text", f"Exercise `{exercise.id}`."),
+    ]
+
+
+def _values(exercise: Exercise, answer: Any) -> list[Block]:
+    """The right answer; of a function, what it returns for each input."""
+    inputs = exercise.inputs()
+    if not inputs:
+        return [Block("code", shown(answer()))]
+    names = [", ".join(shown(argument) for argument in arguments) for arguments in inputs]
+    found = [shown(answer(*arguments)) for arguments in inputs]
+    return [Block("code", "\n".join(f"({name}) -> {value}" for name, value in zip(names, found, strict=True)))]
+
+
+def _mistake(exercise: Exercise, diagnosis: Diagnosis) -> str:
+    said = f"{diagnosis.name}: {diagnosis.says}"
+    return said if diagnosis.wrong is None or exercise.inputs() else f"{said} It gives `{shown(diagnosis.wrong())}`."
+
+
+def shown(value: Any) -> str:
+    """Return numbers to four digits, and of anything else what it is.
+
+    Args:
+        value: an answer, or an argument of a function that is asked for.
+
+    Source: ours
+    """
+    if isinstance(value, nn.Module):
+        return f"a {type(value).__name__}"
+    if callable(value) and not hasattr(value, "shape"):
+        return "a function"
+    numbers, trouble = as_numbers(value)
+    if trouble:
+        return str(value)
+    if numbers.size > SHOWN:
+        return f"an array of shape {numbers.shape}, its mean {numbers.mean():.4g}"
+    return _written(numbers.tolist())
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    return f"{value:.0f}" if value == round(value, 0) and abs(value) < 1e15 else f"{value:.4g}"
