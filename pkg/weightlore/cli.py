@@ -265,7 +265,7 @@ def exam(seed: Path, chapters: tuple[str, ...], questions: int | None, out: Path
     found = drawn(class_seed(seed), (*chapters, *more), questions)
     written = write_exam(found, out or seed.resolve().parent / f"exam-{found.mark}")
     click.echo("\n".join(f"wrote {path}" for path in written))
-    click.echo(f"Hand out {written[0].parent.name} alone; {written[-1].parent.name} is yours.")
+    click.echo(f"Hand out the folder {written[0].parent.name} alone; {written[-1].parent.name} is yours.")
 
 
 def _complaints(path: Path) -> list[str]:

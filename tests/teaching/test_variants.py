@@ -16,6 +16,7 @@ from weightlore.teaching.variants.fairness import reference
 CHAPTERS = ("healthy", "corrupted", "transferred", "uncertain", "explained", "sliced", "binarized")
 PUBLIC = {exercise.id: exercise for chapter in CHAPTERS for exercise in exercises(chapter)}
 VARIED = [name for chapter in CHAPTERS for name in families(chapter)]
+WHOLE = ("healthy", "corrupted", "transferred", "explained")  # no exercise of these is without variants
 SEEDS, DISTINCT = range(20), 5
 
 
@@ -82,6 +83,11 @@ def test_property_the_same_seed_gives_the_same_variant(name):
     one, other = variants(name)[3], variant(name, 3)
     assert [one.id, one.prompt, one.hint, one.right] == [other.id, other.prompt, other.hint, other.right]
     assert len({exercise.id for exercise in variants(name)}) == len(SEEDS)
+
+
+@pytest.mark.parametrize("chapter", WHOLE)
+def test_property_every_exercise_of_a_chapter_has_variants(chapter):
+    assert list(families(chapter)) == [exercise.id for exercise in exercises(chapter)]
 
 
 def test_property_drawing_leaves_the_global_state():

@@ -147,7 +147,7 @@ def test_property_the_command_writes_two_folders_and_not_the_seed(seed, tmp_path
     assert found.exit_code == 0, found.output
     files = {path.relative_to(out).as_posix(): path.read_text("utf-8") for path in out.rglob("*.*")}
     assert sorted(files) == ["hand_out/exam.html", "hand_out/exam.md", "key_private/key.html", "key_private/key.md"]
-    assert "Hand out hand_out alone" in found.output
+    assert "Hand out the folder hand_out alone" in found.output
     number = str(class_seed(seed))
     assert not any(TEXT in text or number in text for text in [*files.values(), found.output])
     assert files["hand_out/exam.md"].count("## Question") == 4

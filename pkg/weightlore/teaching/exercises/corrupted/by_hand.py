@@ -11,7 +11,7 @@ from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import integer, one_of, several
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["BY_HAND", "BY_HAND_INF", "N_FREE", "VARIANTS"]
+__all__ = ["BY_HAND", "BY_HAND_INF", "N_FREE"]
 
 INF = math.inf
 WORDS = {1: "one", 2: "two", 3: "three", 4: "four"}

@@ -12,7 +12,7 @@ from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import one_of
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["LOTTERY", "TRACE", "VARIANTS"]
+__all__ = ["LOTTERY", "TRACE"]
 
 SHARES = {20: "a twentieth", 10: "a tenth", 8: "an eighth", 5: "a fifth", 4: "a quarter"}
 TIMES = {20: "twenty", 10: "ten", 8: "eight", 5: "five", 4: "four"}

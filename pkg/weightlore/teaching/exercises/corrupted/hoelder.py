@@ -11,7 +11,7 @@ from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import integer, one_of, several
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["HOELDER", "VARIANTS", "WORST_NORM"]
+__all__ = ["HOELDER", "WORST_NORM"]
 
 INF = math.inf
 G = (3.0, -1.0, 2.0)

@@ -12,7 +12,7 @@ from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import one_of
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["IS_SAM", "NORMALIZED", "VARIANTS"]
+__all__ = ["IS_SAM", "NORMALIZED"]
 
 Slope = Callable[[Tensor], Tensor]
 

@@ -12,7 +12,7 @@ from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import one_of, several
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["BIASLESS", "GUIDED", "SILENT", "VARIANTS"]
+__all__ = ["BIASLESS", "GUIDED", "SILENT"]
 
 Pixels = tuple[tuple[float, float], ...]  # x and b of each
 PIXELS: Pixels = ((0.0, 0.0), (0.5, 0.0), (1.0, 1.0), (0.25, 0.5), (0.0, 0.5))

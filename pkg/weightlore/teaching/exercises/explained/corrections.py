@@ -10,7 +10,7 @@ from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import one_of
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["SKEWED", "UNMASKED", "VARIANTS", "WITHOUT_FACTOR"]
+__all__ = ["SKEWED", "UNMASKED", "WITHOUT_FACTOR"]
 
 
 def _moved(to: float) -> Callable[[float, float], Tensor]:

@@ -13,7 +13,7 @@ from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import one_of
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["ENOUGH", "PIECES", "TRAPEZOID", "VARIANTS"]
+__all__ = ["ENOUGH", "PIECES", "TRAPEZOID"]
 
 ENDS = {
     "half": ("half", 1 / 2), "a third": ("two thirds", 1 / 3), "two thirds": ("a third", 2 / 3),

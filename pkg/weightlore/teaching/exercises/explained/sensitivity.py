@@ -14,7 +14,7 @@ from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import integer, one_of, several
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["OPPOSITE", "STILL_TRAINED", "VARIANTS"]
+__all__ = ["OPPOSITE", "STILL_TRAINED"]
 
 
 def _ranked(a: Tensor, b: Tensor) -> list[float]:
@@ -149,6 +149,6 @@ def _still_trained(sizes: tuple[int, int, int] | None) -> Exercise:
 STILL_TRAINED = _still_trained(None)
 
 VARIANTS = {
-    OPPOSITE.id: Variants(_contradicting, _turns, "of a map and its opposite there is only one answer"),
+    OPPOSITE.id: Variants(_contradicting, _turns, "a map and its opposite have only one answer"),
     STILL_TRAINED.id: Variants(_still_trained, _sizes),
 }

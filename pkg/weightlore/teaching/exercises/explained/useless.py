@@ -12,7 +12,7 @@ from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import several
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["USELESS", "VARIANTS"]
+__all__ = ["USELESS"]
 
 Method = Callable[[Tensor, torch.Generator], Tensor]
 WORDS = {3: "three", 4: "four"}

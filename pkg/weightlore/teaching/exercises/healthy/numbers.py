@@ -15,7 +15,7 @@ from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import one_of
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["COUNT", "HALF", "VARIANTS"]
+__all__ = ["COUNT", "HALF"]
 
 Sizes = tuple[int, int, int, int]
 

@@ -16,7 +16,7 @@ from weightlore.teaching.exercises.general import as_numbers
 from weightlore.teaching.variants.chance import integer, one_of, several
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["PERMUTE", "RESCALE", "VARIANTS"]
+__all__ = ["PERMUTE", "RESCALE"]
 
 NAMES, WORDS, UNITS = ("layers.0", "layers.1", "readout"), ("first", "second"), (64, 32)
 

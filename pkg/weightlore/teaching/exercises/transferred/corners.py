@@ -10,7 +10,7 @@ from weightlore.teaching.variants.chance import integer
 from weightlore.teaching.variants.families import Variants
 from weightlore.transfer import PTU
 
-__all__ = ["CORNERS", "OUTSIDE", "VARIANTS"]
+__all__ = ["CORNERS", "OUTSIDE"]
 
 PLACES = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 

@@ -10,7 +10,7 @@ from weightlore.teaching.variants.chance import one_of
 from weightlore.teaching.variants.families import Variants
 from weightlore.transfer.gates import Gates
 
-__all__ = ["DIAGONAL_GATE", "GATE_GRADIENT", "VARIANTS"]
+__all__ = ["DIAGONAL_GATE", "GATE_GRADIENT"]
 
 
 def _generator() -> torch.Generator:

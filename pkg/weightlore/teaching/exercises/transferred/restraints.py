@@ -14,7 +14,7 @@ from weightlore.teaching.variants.families import Variants
 from weightlore.transfer import HardConcrete
 from weightlore.transfer.anchors import anchored_step
 
-__all__ = ["HARD_GATE", "LEASH", "VARIANTS"]
+__all__ = ["HARD_GATE", "LEASH"]
 
 
 def _generator() -> torch.Generator:

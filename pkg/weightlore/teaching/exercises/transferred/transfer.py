@@ -25,7 +25,7 @@ from weightlore.transfer import (
 )
 from weightlore.transfer.concatenation import matched_units
 
-__all__ = ["CONTROL", "TWO_WAYS", "VARIANTS", "VERDICT"]
+__all__ = ["CONTROL", "TWO_WAYS", "VERDICT"]
 
 CLASSES = 10
 

@@ -14,7 +14,7 @@ from weightlore.teaching.variants.chance import one_of, several
 from weightlore.teaching.variants.families import Variants
 from weightlore.transfer import GateKind, PTUNet, gate_names, parameter_count
 
-__all__ = ["AWAKE", "GATE_COST", "VARIANTS"]
+__all__ = ["AWAKE", "GATE_COST"]
 
 
 def _generator() -> torch.Generator:
