@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import api
+import durations
 import libraries
 import limits
 import records
@@ -26,6 +27,9 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "verdicts": records.verdicts,
     "notebooks": records.notebooks,
     "benchmarks": records.benchmarks,
+    "chapters": durations.chapters,
+    "tests": durations.tests,
+    "slowest": durations.slowest,
     "covered": survey.covered,
     "coverage": survey.coverage,
     "libraries": libraries.libraries,

@@ -1,3 +1,4 @@
+# ruff: noqa
 from weightlore.networks import sequence
 from weightlore.networks.residual import Residual
 

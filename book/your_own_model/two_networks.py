@@ -1,3 +1,4 @@
+# ruff: noqa
 import torch
 import torch.nn.functional as F
 from torch import nn

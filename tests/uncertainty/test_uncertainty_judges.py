@@ -416,3 +416,23 @@ def test_error_a_helper_with_several_outputs():
     rows = torch.arange(20)
     with pytest.raises(ParameterError, match="one number for an input"):
         judge.fit(mlp(generator=seeded()), VALIDATION, rows=rows, trained_on=rows + 50, generator=seeded(), epochs=1)
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.fc = nn.LSTM(3, 4, batch_first=True).double(), nn.Linear(4, 2).double()
+
+    def forward(self, x):
+        return self.fc(self.lstm(x)[0][:, -1])
+
+
+def test_oracle_gradients_of_a_network_that_torch_cannot_map_over_inputs():
+    model, x = Recurrent(), torch.rand(3, 5, 3, generator=seeded(), dtype=torch.float64)
+    found = GradientMetrics(model)(x)
+    for row, one in zip(found, x, strict=True):
+        model.zero_grad()
+        logits = model(one[None])
+        nn.functional.cross_entropy(logits, logits.argmax(1)).backward()
+        torch.testing.assert_close(row[0], model.lstm.weight_ih_l0.grad.abs().sum())
+        torch.testing.assert_close(row[-4], model.fc.bias.grad.amax())

@@ -64,13 +64,21 @@ class GradientMetrics:
             raise ParameterError(f"metrics need an input at least, got shape {tuple(x.shape)}")
         require_finite("x", x)
         theta = {name: parameter.detach() for name, parameter in self.model.named_parameters()}
-        of_one = torch.func.grad(self._loss)
         with in_mode(self.model, training=False):
             parts = [
-                torch.cat([_metrics(g.flatten(1)) for g in torch.func.vmap(of_one, (None, 0))(theta, rows).values()], 1)
+                torch.cat([_metrics(g.flatten(1)) for g in self._gradients(theta, rows).values()], 1)
                 for rows in x.detach().split(self.batch_size)
             ]
         return require_finite("a metric of the gradient", torch.cat(parts))
+
+    def _gradients(self, theta: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+        """Return the gradients of the loss of each input, inputs in front."""
+        of_one = torch.func.grad(self._loss)
+        try:
+            return torch.func.vmap(of_one, (None, 0))(theta, rows)
+        except RuntimeError:  # a layer that torch cannot map over inputs, such as nn.LSTM
+            each = [of_one(theta, x) for x in rows]
+            return {name: torch.stack([one[name] for one in each]) for name in theta}
 
     def _loss(self, theta: dict[str, Tensor], x: Tensor) -> Tensor:
         """Return the loss of the answer to one input."""
