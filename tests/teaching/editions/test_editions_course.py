@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -176,7 +177,7 @@ def change_the_checkers(notebook):
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    """A course of a class with a private seed, handed out, handed in by five students and graded."""
+    """A course of a class with a private seed, handed out, handed in by five students, graded, with feedback."""
     pytest.importorskip("nbgrader")
     base = tmp_path_factory.mktemp("class")
     course, seed_file = base / "course", base / "class.seed"
@@ -198,42 +199,40 @@ def graded(tmp_path_factory):
     hand_in(course, "changed", {BY_HAND: right}, change_the_checkers)
     status, said = nbgrader(course, "autograde", "fragile")
     assert status == 0, said
-    return course, seed_file, said
+    status, output = nbgrader(course, "generate_feedback", "fragile")
+    assert status == 0, output
+    return SimpleNamespace(course=course, seed_file=seed_file, said=said, grades=grades(course))
 
 
 @pytest.mark.slow
 def test_property_an_empty_a_wrong_and_a_right_submission_earn_nothing_half_and_all(graded):
-    found = grades(graded[0])
+    found = graded.grades
     assert (found["empty"], found["wrong"], found["right"]) == (0, 1, 2)
 
 
 @pytest.mark.slow
 def test_limit_a_loop_without_end_is_cut_off_and_the_others_are_graded(graded):
-    course, _, said = graded
-    assert grades(course)["endless"] == 2, "the other exercise of the same student too"
-    assert "Timeout waiting for execute reply (25s)" in said
-    kept = nbformat.read(course / "autograded" / "endless" / "fragile" / "vulnerability.ipynb", as_version=4)
+    assert graded.grades["endless"] == 2, "the other exercise of the same student too"
+    assert "Timeout waiting for execute reply (25s)" in graded.said
+    kept = nbformat.read(graded.course / "autograded" / "endless" / "fragile" / "vulnerability.ipynb", as_version=4)
     cell = marked(kept.cells)["corrupted-hoelder-answer"]
     assert any(output.get("ename") in ("KeyboardInterrupt", "CellTimeoutError") for output in cell.outputs)
 
 
 @pytest.mark.slow
 def test_limit_a_changed_or_removed_checker_is_put_back(graded):
-    course, _, said = graded
-    assert grades(course)["changed"] == 2, "the right answer counts, the points that one gives oneself do not"
-    assert "has changed" in said
-    assert "Missing grade cell corrupted-by_hand-points" in said
-    kept = nbformat.read(course / "autograded" / "changed" / "fragile" / "vulnerability.ipynb", as_version=4)
+    assert graded.grades["changed"] == 2, "the right answer counts, the points that one gives oneself do not"
+    assert "has changed" in graded.said
+    assert "Missing grade cell corrupted-by_hand-points" in graded.said
+    kept = nbformat.read(graded.course / "autograded" / "changed" / "fragile" / "vulnerability.ipynb", as_version=4)
     for name in (BY_HAND, HOELDER):
         assert f'mark("{name}@' in marked(kept.cells)[re.sub(r"\W", "-", name) + "-points"].source
 
 
 @pytest.mark.slow
 def test_property_feedback_says_what_was_wrong(graded):
-    course = graded[0]
-    status, output = nbgrader(course, "generate_feedback", "fragile")
-    assert status == 0, output
-    pages = {path.parent.parent.name: path.read_text("utf-8") for path in (course / "feedback").rglob("*.html")}
+    found = (graded.course / "feedback").rglob("*.html")
+    pages = {path.parent.parent.name: path.read_text("utf-8") for path in found}
     assert "1 of 2 points. Not yet:" in pages["wrong"]
     assert "2 of 2 points. Right." in pages["right"]
     assert len(pages) == 5
@@ -241,8 +240,7 @@ def test_property_feedback_says_what_was_wrong(graded):
 
 @pytest.mark.slow
 def test_property_no_file_for_students_says_the_seed_or_an_answer(graded):
-    course, seed_file, _ = graded
-    nbgrader(course, "generate_feedback", "fragile", "--force")
+    course, seed_file = graded.course, graded.seed_file
     number = class_seed(seed_file)
     secrets = [SECRET, str(number), f"{number:x}", seed_file.name, CLASS]
     students = [*(course / "release").rglob("*"), *(course / "feedback").rglob("*")]
@@ -260,8 +258,8 @@ def test_property_no_file_for_students_says_the_seed_or_an_answer(graded):
 
 @pytest.mark.slow
 def test_error_another_seed_stops_the_grading_and_changes_no_mark(graded):
-    course, seed_file, _ = graded
-    before, line = grades(course), seed_file.read_text()
+    course, seed_file = graded.course, graded.seed_file
+    line = seed_file.read_text()
     for text in ("weightlore-class-seed: another-line-of-text-0001\n", None):
         seed_file.unlink() if text is None else seed_file.write_text(text)
         try:
@@ -270,7 +268,7 @@ def test_error_another_seed_stops_the_grading_and_changes_no_mark(graded):
             seed_file.write_text(line)
         assert status != 0
         assert "Nothing was done." in output
-    assert grades(course) == before
+    assert grades(course) == graded.grades
 
 
 @pytest.mark.slow

@@ -74,6 +74,17 @@ def test_property_nothing_of_an_edition_needs_the_book(path):
         assert [link for link in near if not (path.parent / link).exists()] == []
 
 
+def test_property_links_of_a_page_for_instructors_lead_to_the_published_book():
+    page = (
+        "## What they will believe\n\n| misconception | x |\n|---|---|\n| See [it](../ledger.md) |\n"
+        "| [there](../../tutorials/1_corrupted/resistance.ipynb) | {cite:t}`foret2021sam` |"
+    )
+    first = instructor(made(), "1_corrupted/mine.ipynb", elsewhere=ELSEWHERE, page=page).cells[0].source
+    assert "[it](https://weightlore.github.io/weightlore/book/ledger.html)" in first
+    assert "[there](https://weightlore.github.io/weightlore/tutorials/1_corrupted/resistance.html)" in first
+    assert "Foret et al. (2021)" in first
+
+
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_property_the_teacher_sees_everything_and_what_the_checkers_know(path):
     whole, page = nbformat.read(path, as_version=4), ROOT / "book" / "instructors" / f"{path.parent.name}.md"

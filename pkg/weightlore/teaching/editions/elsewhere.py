@@ -55,7 +55,7 @@ class Elsewhere:
 
         Args:
             source: Markdown.
-            folder: of the tutorial, such as ``"1_corrupted"``.
+            folder: of the tutorial, such as ``"1_corrupted"``, or of a page as seen from the tutorials.
 
         Raises:
             ParameterError: if a work is cited that the references do not have.
@@ -86,6 +86,6 @@ class Elsewhere:
 def _address(target: str, folder: str) -> str:
     """Return where a link goes: to another notebook of the edition, or to the published page."""
     place = posixpath.normpath(posixpath.join("tutorials", folder, target))
-    if place.startswith("tutorials/") and place.endswith(".ipynb"):
+    if place.startswith("tutorials/") and place.endswith(".ipynb") and not folder.startswith(".."):
         return target
     return f"{public_address()}/{posixpath.splitext(place)[0]}.html"

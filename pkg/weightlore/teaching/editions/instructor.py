@@ -24,6 +24,7 @@ except ImportError as error:
 
 __all__ = ["exercise_named", "instructor", "misconceptions"]
 
+PAGES = "../book/instructors"  # from the tutorials
 BELIEFS = re.compile(r"^## (What they will believe[^\n]*)\n(.*?)(?=^## |\Z)", re.M | re.S)
 
 
@@ -74,7 +75,7 @@ def instructor(
     """
     require_tags(notebook, name)
     result, folder = copy.deepcopy(notebook), name.rpartition("/")[0]
-    cells = [_opening(notebook, folder, page)]
+    cells = [_opening(notebook, folder, elsewhere.text(misconceptions(page), PAGES))]
     for cell in result.cells:
         if cell.cell_type == "markdown":
             cell.source = unfolded(elsewhere.text(cell.source, folder))
@@ -100,7 +101,7 @@ def misconceptions(page: str) -> str:
     return f"**{found[1].strip()}**\n\n{found[2].strip()}" if found else ""
 
 
-def _opening(notebook: Notebook, folder: str, page: str) -> Notebook:
+def _opening(notebook: Notebook, folder: str, beliefs: str) -> Notebook:
     declared = notebook.metadata.get("weightlore", {})
     objectives = "; ".join(declared.get("objectives", []))
     plan = f"{public_address()}/book/instructors/{folder}.html"
@@ -110,7 +111,7 @@ def _opening(notebook: Notebook, folder: str, page: str) -> Notebook:
         f"Reading time: {declared.get('minutes', '?')} minutes. Students will be able to: {objectives}.",
         f"The plan for a class, the board and the rubric: [page for instructors]({plan}).",
     ]
-    return _private("\n\n".join([*lines, *filter(None, [misconceptions(page)])]))
+    return _private("\n\n".join([*lines, *filter(None, [beliefs])]))
 
 
 def _mistakes(exercise: Exercise) -> Notebook:

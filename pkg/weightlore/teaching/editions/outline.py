@@ -22,7 +22,7 @@ HEADING = re.compile(r"^(#{1,3}) (?P<title>.+)$")
 SHOWN = re.compile(r"\$\$|[-*] |\d+\. |\||```|> |\*\*|!\[|<(?!details)")
 ASKS = re.compile(r"\*\*(?:Guess|Exercise \d+)\b")
 SOFT = re.compile(r"[^|`\-*\d]|\*\*")  # a paragraph, whose lines flow
-LINES, WIDTH = 19, 84  # of a slide
+LINES, WIDTH = 19.0, 84  # of a slide
 SECTION = re.compile(r"^(\d+)\. ")
 
 
