@@ -13,10 +13,10 @@ from weightlore.teaching.exercises.general import as_numbers, close
 from weightlore.teaching.variants import Variants, families, faults, variant
 from weightlore.teaching.variants.fairness import reference
 
-CHAPTERS = ("healthy", "corrupted", "transferred", "uncertain", "explained", "sliced", "binarized")
+CHAPTERS = ("healthy", "corrupted", "transferred", "uncertain", "explained", "sliced", "binarized", "crossed")
 PUBLIC = {exercise.id: exercise for chapter in CHAPTERS for exercise in exercises(chapter)}
 VARIED = [name for chapter in CHAPTERS for name in families(chapter)]
-WHOLE = ("healthy", "corrupted", "transferred", "explained")  # no exercise of these is without variants
+WHOLE = ("healthy", "corrupted", "transferred", "explained", "crossed")  # no exercise of these is without variants
 SEEDS, DISTINCT = range(20), 5
 
 
@@ -94,6 +94,20 @@ def test_property_drawing_leaves_the_global_state():
     before = torch.get_rng_state()
     variant("corrupted.by_hand", 7)
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "mark", "says"),
+    [
+        ("corrupted.by_hand", 1, "9102", "g = (3, -6, -9, 8), n = 2, p = 2 and epsilon = 3."),
+        ("healthy.count", 3, "9e85", "64-50-24-10"),
+        ("transferred.awake", 2, "97d4", "reuse gates, U, the target's layers, the readout, update gates?"),
+    ],
+)
+def test_oracle_these_numbers_come_on_every_machine(name, seed, mark, says):
+    exercise = variant(name, seed)
+    assert exercise.id == f"{name}@{mark}"
+    assert says in exercise.prompt
 
 
 def test_oracle_a_variant_by_hand():

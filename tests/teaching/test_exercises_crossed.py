@@ -1,0 +1,47 @@
+"""The exercises on crossed fates take the right answer, and name every mistake that they know."""
+
+import numpy as np
+import pytest
+from exercise_cases import to_a_mistake, to_the_right_answer
+
+from weightlore.teaching import check
+from weightlore.teaching.claims import interval
+from weightlore.teaching.exercises import exercises
+
+OURS = {exercise.id: exercise for exercise in exercises("crossed")}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_property_the_right_answer_is_taken(name):
+    found, wanted = to_the_right_answer(OURS[name])
+    assert found == wanted
+
+
+@pytest.mark.parametrize(("name", "index"), [(e.id, i) for e in OURS.values() for i, _ in enumerate(e.diagnoses)])
+def test_property_every_diagnosis_is_given(name, index):
+    found, wanted = to_a_mistake(OURS[name], index, {})
+    assert found == wanted
+
+
+def error(network, control):
+    gains = [one - other for one, other in zip(network, control, strict=True)]
+    mean = sum(gains) / len(gains)
+    return (sum((gain - mean) ** 2 for gain in gains) / (len(gains) - 1) / len(gains)) ** 0.5
+
+
+def half(gains, many):
+    low, high = interval(gains, confidence=1 - 0.05 / many)
+    return (high - low) / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("effect", 3.2 / 3.7**0.5), ("chance", 4.35), ("paired", error), ("together", half)],
+)
+def test_oracle_answers_by_another_way(name, answer):
+    assert check(f"crossed.{name}", answer).verdict == "right"
+
+
+def test_limit_an_answer_that_raises_is_a_wrong_answer():
+    assert check("crossed.paired", lambda network: network).verdict == "wrong"
+    assert check("crossed.together", lambda gains, many: np.nan).verdict == "wrong"
