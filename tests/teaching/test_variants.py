@@ -25,6 +25,7 @@ def variants(name):
     return [variant(name, seed) for seed in SEEDS]
 
 
+@cache
 def answers(name):
     """The right answers of the variants; those of functions on the same inputs, where these fit."""
     found = variants(name)
