@@ -1,6 +1,6 @@
 """The same image for two networks that were trained on different ones.
 
-    to_channels(x, channels)    grey to color and back
+    to_channels(x, channels)    gray to color and back
     InputFormat                 channels, size and normalization, before a stream reads its input
     adapt_norms(network, x)     AdaBN: statistics of batch normalization estimated again, on a copy
 
@@ -29,8 +29,8 @@ Model = TypeVar("Model", bound=nn.Module)
 def to_channels(x: Tensor, channels: int) -> Tensor:
     """Return images with another number of channels.
 
-        grey to any number    repeated
-        color to grey         0.299 red + 0.587 green + 0.114 blue
+        gray to any number    repeated
+        color to gray         0.299 red + 0.587 green + 0.114 blue
 
     Args:
         x: shape (N, 1, H, W), or (N, 3, H, W) in red, green and blue.
@@ -51,7 +51,7 @@ def to_channels(x: Tensor, channels: int) -> Tensor:
     if x.ndim == 4 and x.shape[1] == 3 and channels == 1:
         return (x * x.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True)
     raise ParameterError(
-        f"grey images (N, 1, H, W) can be repeated and colored ones (N, 3, H, W) made grey, got {tuple(x.shape)} for "
+        f"gray images (N, 1, H, W) can be repeated and colored ones (N, 3, H, W) made gray, got {tuple(x.shape)} for "
         f"{channels} channels; convert them before"
     )
 
