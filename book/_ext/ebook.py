@@ -4,11 +4,15 @@ The form is that of EPUB 3.3: ``mimetype`` first and not compressed, ``META-INF/
 names every other file, and a navigation document. The bytes depend on the pages and on the date that is given.
 """
 
+import base64
+import hashlib
 import html
 import posixpath
+import re
 import uuid
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from archive import add
@@ -18,6 +22,7 @@ from plain import Plain, key, style_sheet
 __all__ = ["epub", "navigation", "package"]
 
 TYPES = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
+WRITTEN_IN = re.compile(r'src="data:image/png;base64,([^"]+)"')
 HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 PAGE = (
     HEAD
@@ -91,12 +96,13 @@ def epub(
         site: where the book is published.
         modified: when it was made, as ``2026-01-31T12:00:00Z``.
     """
+    pages, drawn = take_out(pages)
     images = pictures(pages)
     facts = {"title": html.escape(title), "version": version, "site": site, "modified": modified}
     with zipfile.ZipFile(target, "w") as archive:
         add(archive, "mimetype", b"application/epub+zip", stored=True)
         add(archive, "META-INF/container.xml", CONTAINER.encode())
-        add(archive, "EPUB/package.opf", package(pages, sorted(images), **facts).encode())
+        add(archive, "EPUB/package.opf", package(pages, sorted([*images, *drawn]), **facts).encode())
         add(archive, "EPUB/nav.xhtml", navigation(parts, pages).encode())
         add(archive, "EPUB/ebook.css", style_sheet("ebook.css").encode())
         add(archive, "EPUB/cover.png", cover, stored=True)
@@ -107,7 +113,22 @@ def epub(
             add(archive, f"EPUB/{place(page)}", text.encode())
         for name, address in sorted(images.items()):
             add(archive, f"EPUB/images/{name}", (root / address).read_bytes(), stored=name.endswith(".png"))
+        for name, content in sorted(drawn.items()):
+            add(archive, f"EPUB/images/{name}", content, stored=True)
     return target
+
+
+def take_out(pages: Sequence[Plain]) -> tuple[list[Plain], dict[str, bytes]]:
+    """Return the pages with the pictures that are written into them as files of their own, and these files by name."""
+    drawn: dict[str, bytes] = {}
+
+    def name(match: re.Match[str]) -> str:
+        content = base64.b64decode(match[1])
+        file = f"{hashlib.sha256(content).hexdigest()[:20]}.png"
+        drawn[file] = content
+        return f'src="images/{file}"'
+
+    return [replace(page, ebook=WRITTEN_IN.sub(name, page.ebook)) for page in pages], drawn
 
 
 def place(page: Plain) -> str:

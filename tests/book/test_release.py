@@ -22,7 +22,7 @@ FORBIDDEN = ("script", "button", "iframe", "noscript", "input", "style")
 SITE = "https://weightlore.github.io/weightlore/"
 FACTS = {"cover": b"", "title": "T", "version": "1", "site": SITE, "modified": "2026-01-01T00:00:00Z"}
 CHAPTER = ("tutorials/6_binarized/spiking.html", "tutorials/6_binarized/latency.html")
-SAMPLE = ("book/intro.html", "book/glossary.html", *CHAPTER)
+SAMPLE = ("book/intro.html", "book/glossary.html", "book/tour.html", *CHAPTER)
 TINY = """<!DOCTYPE html><html><body><main><article class="bd-article"><section id="s"><h1>Title<a class="headerlink"
 href="#s">#</a></h1><h2 id="t">Part</h2><details id="f"><summary>More</summary><p>hidden</p></details>
 <details class="wl-table"><summary>Data</summary></details><noscript><img src="../_images/p.png" alt="words"></noscript>
@@ -154,11 +154,13 @@ def test_property_a_printed_chapter_has_all_and_cuts_nothing_off(html, browser, 
 @pytest.mark.browser
 @pytest.mark.slow
 def test_property_the_ebook_has_the_form_of_an_epub(html, browser, pages, tmp_path):
-    parts = [chapters.Part("", SAMPLE[:1]), chapters.Part("Words", SAMPLE[1:2]), chapters.Part("6: Binarized", CHAPTER)]
+    parts = [chapters.Part("", SAMPLE[:1]), chapters.Part("Words", SAMPLE[1:3]), chapters.Part("6: Binarized", CHAPTER)]
     facts = {**FACTS, "title": "A & B", "cover": release.cover(browser, html, "Title", tmp_path / "cover.html")}
     path = ebook.epub(html, parts, pages, tmp_path / "b.epub", **facts)
     assert not faults(path)
     book = zipfile.ZipFile(path)
+    shown = re.findall(r'src="(images/[^"]+)"', book.read("EPUB/book-tour.xhtml").decode())
+    assert [book.read(f"EPUB/{name}")[:4] for name in shown] == [b"\x89PNG"] * 3
     latency = book.read("EPUB/6_binarized-latency.xhtml").decode()
     assert latency.count("<math") > 30
     assert 'alttext="' in latency
