@@ -1,16 +1,19 @@
 """The exercises on bit slices take the right answer, and name every mistake that they know."""
 
+import functools
 import math
+import re
 
 import numpy as np
 import pytest
 from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
-from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.sliced import slices
+from weightlore.teaching.exercises import exercises, judge
+from weightlore.teaching.exercises.sliced import forces, slices
+from weightlore.teaching.variants import variant
 
-OURS = {e.id: e for e in vars(slices).values() if isinstance(e, slices.Exercise)}
+OURS = {e.id: e for part in (slices, forces) for e in vars(part).values() if isinstance(e, part.Exercise)}
 
 
 def twos_stay(q):
@@ -72,3 +75,26 @@ def test_property_other_right_answers_are_taken():
     signed = OURS["sliced.recoding"].reference
     assert signed(10) != [2, 2, 0, 0, 0]  # 2 + 8 has the same sum as 16 - 4 - 2
     assert check("sliced.recoding", lambda q: [2, 2, 0, 0, 0] if q == 10 else signed(q)).verdict == "right"
+
+
+@pytest.mark.parametrize("cell_bits", [1, 2, 3, 4])
+def test_oracle_in_other_bases_no_signed_digits_have_a_smaller_sum(cell_bits):
+    draw = slices._Recoded(cell_bits)
+
+    @functools.cache
+    def least(q, left=draw.count):
+        digits = (d for d in range(-draw.half, draw.half + 1) if (q - d) % draw.base == 0)
+        return min(abs(d) + least((q - d) // draw.base, left - 1) for d in digits) if left else 0 if q == 0 else 999
+
+    sums = [sum(map(abs, draw.signed(q))) for q in range(256)]
+    assert sums == [least(q) for q in range(256)]
+    assert draw.value(draw.signed(draw.pays)) == draw.pays
+    stays = [(q, sums[q]) for q in range(256) if sums[q] < sum(map(abs, draw.plain(q)))]
+    assert draw.pays in dict(stays)
+
+
+def test_oracle_the_force_with_weights_written_out():
+    exercise = variant("sliced.force", 1)
+    charges = [int(x) for x in re.search(r"lambda = \((.*?)\)", exercise.prompt)[1].split(", ")]
+    answer = judge(exercise, lambda q: sum(charges[k] * 4.0**-k * ((q >> 2 * k) % 4 > 0) for k in range(4)))
+    assert answer.verdict == "right"

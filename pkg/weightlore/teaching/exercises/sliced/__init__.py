@@ -15,8 +15,8 @@ from weightlore.teaching.exercises.sliced.deployment import CUT_OFF as CUT_OFF
 from weightlore.teaching.exercises.sliced.deployment import EXPECTED_SUM as EXPECTED_SUM
 from weightlore.teaching.exercises.sliced.deployment import SATURATED as SATURATED
 from weightlore.teaching.exercises.sliced.deployment import WHOLE_CHIP as WHOLE_CHIP
-from weightlore.teaching.exercises.sliced.slices import DETACH as DETACH
+from weightlore.teaching.exercises.sliced.forces import DETACH as DETACH
+from weightlore.teaching.exercises.sliced.forces import FORCE as FORCE
+from weightlore.teaching.exercises.sliced.forces import UPHILL as UPHILL
 from weightlore.teaching.exercises.sliced.slices import DIGITS as DIGITS
-from weightlore.teaching.exercises.sliced.slices import FORCE as FORCE
 from weightlore.teaching.exercises.sliced.slices import RECODING as RECODING
-from weightlore.teaching.exercises.sliced.slices import UPHILL as UPHILL
