@@ -17,7 +17,8 @@ INLINE = re.compile(r"`+[^`\n]*`+|\$[^$]*\$|<[^>\n]+>|\]\([^)\n]*\)|https?://\S+
 BANNED = re.compile(
     r"\b(?:simply|obviously|clearly|of course|trivial(?:ly)?|needless to say|as we all know|as everyone knows|"
     r"it is easy to see|state[- ]of[- ]the[- ]art|cutting[- ]edge|groundbreaking|revolutionary|seamless(?:ly)?|"
-    r"blazing(?:ly)?|leverag(?:e|es|ed|ing)|utiliz(?:e|es|ed|ing)|delve[sd]?|showcas(?:e|es|ed|ing)|"  # codespell:ignore
+    r"blazing(?:ly)?|leverag(?:e|es|ed|ing)|delve[sd]?|showcas(?:e|es|ed|ing)|"
+    r"utiliz(?:e|es|ed|ing)|"  # codespell:ignore
     r"just (?:add|call|do|run|take|type|use|write))\b",
     re.IGNORECASE,
 )
@@ -26,9 +27,12 @@ NAMES = {"Labelled", "labelled"}  # Sentiment Labelled Sentences is the name of 
 BRITISH = re.compile(
     r"\b(?:\w{3,}(?:isation|isations)|"
     r"(?:general|normal|regular|optim|minim|maxim|initial|random|real|recogn|organ|penal|factor|linear|parameter|"
-    r"quant|special|summar|visual|emphas|standard|symbol|util|equal|central|final|memor|local|stabil)is(?:e|es|ed|ing|er|ers)|"  # codespell:ignore
+    r"quant|special|visual|emphas|standard|symbol|util|equal|central|final|local|stabil|"
+    r"summar|memor"  # codespell:ignore
+    r")is(?:e|es|ed|ing|er|ers)|"
     r"(?:col|behavi|fav|hon|lab|neighb|harb|hum|flav)our(?:s|ed|ing|ite|able|hood)?|"
-    r"(?:cent|met|fib|theat|calib)re|(?:catalog|dialog|analog)ue|(?:model|label|travel|cancel|signal|channel)l(?:ed|ing)|"  # codespell:ignore
+    r"(?:cent|met|fib|theat|calib)re|(?:catalogue|dialogue|analogue)|"
+    r"(?:model|label|travel|cancel|signal|channel)l(?:ed|ing)|"
     r"analys(?:e|es|ed|ing)|grey|defence|licence|programme|artefact|judgement|learnt|spelt|whilst|amongst)\b",
     re.IGNORECASE,
 )
