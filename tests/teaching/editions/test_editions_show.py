@@ -10,6 +10,7 @@ from weightlore.teaching.editions.reveal import NEEDED, write_slides
 pytestmark = pytest.mark.browser
 
 NAME = "1_corrupted/resistance.ipynb"
+AXE = ROOT / ".cache" / "book-tests" / "axe.min.js"
 STATIC = ROOT / "book" / "_static"
 SAYS = "section.present section.present .wl-say"
 HERE = "() => Reveal.getSlidePastCount() + 1"
@@ -56,6 +57,12 @@ def opened(browser, folder):
     for context in contexts:
         context.close()
     assert wrong == []
+
+
+def serious(page):
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("() => axe.run(document, {preload: false})")["violations"]
+    return [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")]
 
 
 def kinds(show):
@@ -122,6 +129,19 @@ def test_property_the_presenter_reads_the_answer_to_the_knob(opened):
     view = window.value
     view.wait_for_function("() => /From \\(0.25/.test(document.querySelector('.speaker-controls-notes').textContent)")
     assert view.locator(".speaker-controls-notes svg").count() > 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_property_a_reader_of_the_screen_misses_nothing_serious(opened, folder, theme):
+    if not AXE.exists():
+        pytest.fail("axe is not here: run `make vendor` (make book and make test do)")
+    page = opened(theme)
+    for place in (None, TO_KNOB, "() => Reveal.slide(Reveal.getIndices().h + 1, 1)"):
+        if place:
+            page.evaluate(place)
+        assert serious(page) == []
+    page.goto((folder / "index.html").as_uri())
+    assert serious(page) == []
 
 
 def test_property_a_list_leads_to_the_show(opened, folder):

@@ -7,7 +7,6 @@ the presenter's window with the notes, Esc shows all slides, ? the other keys.
 """
 
 import html
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +19,14 @@ __all__ = ["NEEDED", "write_slides"]
 
 HERE = Path(__file__).parent
 NEEDED = ("anywidget.js", "embed-amd.js", "fonts", "mathjax", "require.js", "reveal")
+PLAIN = """body { background: var(--wl-background); color: var(--wl-text); }
+body { margin: 2em; font: 18px/1.5 system-ui, sans-serif; }
+a { color: var(--wl-accent); } li { margin: 0.4em 0; }"""
 INDEX = """<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>Slides: six fates of a network's parameters</title></head>
+<meta name="color-scheme" content="light dark"><title>Slides: six fates of a network's parameters</title>
+<style>{css}</style></head>
 <body>
 <main>
 <h1>Slides</h1>
@@ -101,5 +104,5 @@ def _index(shows: Mapping[str, Notebook]) -> str:
     for name, show in shows.items():
         title, address = html.escape(str(show.metadata.get("title", name))), Path(name).with_suffix(".html").as_posix()
         count = sum(c.metadata["slideshow"]["slide_type"] in ("slide", "subslide") for c in show.cells)
-        rows.append(f'<li><a href="{html.escape(address)}">{title}</a>, {json.dumps(count)} slides</li>')
-    return INDEX.format(lines="\n".join(rows))
+        rows.append(f'<li><a href="{html.escape(address)}">{title}</a>, {count} slides</li>')
+    return INDEX.format(lines="\n".join(rows), css=css_variables("body") + PLAIN)
