@@ -5,10 +5,10 @@ import torch
 from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
-from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.uncertain import one_pass
+from weightlore.teaching.exercises import Exercise, exercises
+from weightlore.teaching.exercises.uncertain import distances, one_pass
 
-OURS = {e.id: e for e in vars(one_pass).values() if isinstance(e, one_pass.Exercise)}
+OURS = {e.id: e for part in (one_pass, distances) for e in vars(part).values() if isinstance(e, Exercise)}
 
 
 def test_property_the_notebook_has_five_with_a_checker():

@@ -19,6 +19,8 @@ from weightlore.teaching.exercises.uncertain.conformal import ADDED_UP as ADDED_
 from weightlore.teaching.exercises.uncertain.conformal import HOW_MANY as HOW_MANY
 from weightlore.teaching.exercises.uncertain.conformal import MOVE_ENDS as MOVE_ENDS
 from weightlore.teaching.exercises.uncertain.conformal import THRESHOLD as THRESHOLD
+from weightlore.teaching.exercises.uncertain.distances import BALL_SCORE as BALL_SCORE
+from weightlore.teaching.exercises.uncertain.distances import OWN_SPREAD as OWN_SPREAD
 from weightlore.teaching.exercises.uncertain.ensembles import ADD_ONE as ADD_ONE
 from weightlore.teaching.exercises.uncertain.ensembles import MEAN_GAIN as MEAN_GAIN
 from weightlore.teaching.exercises.uncertain.ensembles import OWN_NUMBERS as OWN_NUMBERS
@@ -32,8 +34,6 @@ from weightlore.teaching.exercises.uncertain.judging import MOST_ANSWERS as MOST
 from weightlore.teaching.exercises.uncertain.measures import SAME_TOTAL as SAME_TOTAL
 from weightlore.teaching.exercises.uncertain.measures import TWO_ONE_ONE as TWO_ONE_ONE
 from weightlore.teaching.exercises.uncertain.measures import VOTES as VOTES
-from weightlore.teaching.exercises.uncertain.one_pass import BALL_SCORE as BALL_SCORE
-from weightlore.teaching.exercises.uncertain.one_pass import OWN_SPREAD as OWN_SPREAD
 from weightlore.teaching.exercises.uncertain.one_pass import PLUS_FIVE as PLUS_FIVE
 from weightlore.teaching.exercises.uncertain.one_pass import PULL as PULL
 from weightlore.teaching.exercises.uncertain.one_pass import SAME_CURVE as SAME_CURVE
