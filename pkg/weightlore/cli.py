@@ -247,22 +247,23 @@ def notebooks_assignment(
     click.echo(f"Next: cd {course} && nbgrader generate_assignment {assignment} --create")
 
 
-@main.command()
+@main.command("exam")
 @click.option("--seed", required=True, type=click.Path(path_type=Path), help="Private file with the seed of the class.")
 @click.option("--chapters", required=True, multiple=True, metavar="N [N]...", help="Chapters, by number or name.")
 @click.option("--questions", type=click.IntRange(1), help="How many; three of each chapter if not given.")
 @click.option("--out", type=click.Path(path_type=Path), help="New folder; beside the file of the seed if not given.")
 @click.argument("more", nargs=-1, metavar="")
-def exam(seed: Path, chapters: tuple[str, ...], questions: int | None, out: Path | None, more: tuple[str, ...]) -> None:
+def exam_drawn(
+    seed: Path, chapters: tuple[str, ...], questions: int | None, out: Path | None, more: tuple[str, ...]
+) -> None:
     """Draw an exam: a sheet of questions to hand out, and a key with answers that are computed.
 
     The same seed gives the same exam. Neither file holds the seed; no folder of a repository is written to.
     """
     _require("nbformat", "book")
-    from weightlore.teaching.variants import class_seed, write_exam
-    from weightlore.teaching.variants import exam as drawn
+    from weightlore.teaching.variants import class_seed, exam, write_exam
 
-    found = drawn(class_seed(seed), (*chapters, *more), questions)
+    found = exam(class_seed(seed), (*chapters, *more), questions)
     written = write_exam(found, out or seed.resolve().parent / f"exam-{found.mark}")
     click.echo("\n".join(f"wrote {path}" for path in written))
     click.echo(f"Hand out the folder {written[0].parent.name} alone; {written[-1].parent.name} is yours.")
