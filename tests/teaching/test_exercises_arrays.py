@@ -5,10 +5,10 @@ import torch
 from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
-from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.sliced import arrays
+from weightlore.teaching.exercises import exercises, judge
+from weightlore.teaching.exercises.sliced import arrays, periphery
 
-OURS = {e.id: e for e in vars(arrays).values() if isinstance(e, arrays.Exercise)}
+OURS = {e.id: e for part in (arrays, periphery) for e in vars(part).values() if isinstance(e, part.Exercise)}
 WRONG = {
     ("sliced.saturate", 0): [1, 2, 0, 0, 0, 0, 0, 0],
     ("sliced.saturate", 1): [1, 0, 0, 1, 1, 0, 0, 0],
@@ -51,3 +51,20 @@ def test_oracle_shift_and_add_written_out():
         return total
 
     assert check("sliced.shift_and_add", answer).verdict == "right"
+
+
+def test_oracle_a_cell_further_inside_has_longer_wires():
+    exercise = periphery._series(periphery._Path(3, 5))
+    assert judge(exercise, lambda g, r, c, v: 1e6 * v / (1e6 / g + 3 * r + 5 * c)).verdict == "right"
+    assert judge(exercise, lambda g, r, c, v: 1e6 * v / (1e6 / g + 5 * r + 3 * c)).diagnosis == "pitches"
+
+
+def test_oracle_the_fewest_rows_by_trying_all():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        line = arrays._lines(generator)
+        planes = [[n >> i & 1 for i in range(8)] for n in range(256)]
+        enough = [sum(plane) for plane in planes if line.load(plane) > line.ceiling]
+        if enough:
+            assert min(enough) == sum(line.fewest)
+            assert line.right(line.fewest)

@@ -2,10 +2,7 @@
 
 from weightlore.teaching.exercises.sliced.arrays import CONVERTER_BITS as CONVERTER_BITS
 from weightlore.teaching.exercises.sliced.arrays import LINE_SUMS as LINE_SUMS
-from weightlore.teaching.exercises.sliced.arrays import PEDESTAL as PEDESTAL
 from weightlore.teaching.exercises.sliced.arrays import SATURATE as SATURATE
-from weightlore.teaching.exercises.sliced.arrays import SERIES as SERIES
-from weightlore.teaching.exercises.sliced.arrays import SHIFT_AND_ADD as SHIFT_AND_ADD
 from weightlore.teaching.exercises.sliced.changes import EQUAL_FORCE as EQUAL_FORCE
 from weightlore.teaching.exercises.sliced.changes import FULLEST_LINE as FULLEST_LINE
 from weightlore.teaching.exercises.sliced.changes import LEARNED_STEP as LEARNED_STEP
@@ -18,5 +15,8 @@ from weightlore.teaching.exercises.sliced.deployment import WHOLE_CHIP as WHOLE_
 from weightlore.teaching.exercises.sliced.forces import DETACH as DETACH
 from weightlore.teaching.exercises.sliced.forces import FORCE as FORCE
 from weightlore.teaching.exercises.sliced.forces import UPHILL as UPHILL
+from weightlore.teaching.exercises.sliced.periphery import PEDESTAL as PEDESTAL
+from weightlore.teaching.exercises.sliced.periphery import SERIES as SERIES
+from weightlore.teaching.exercises.sliced.periphery import SHIFT_AND_ADD as SHIFT_AND_ADD
 from weightlore.teaching.exercises.sliced.slices import DIGITS as DIGITS
 from weightlore.teaching.exercises.sliced.slices import RECODING as RECODING
