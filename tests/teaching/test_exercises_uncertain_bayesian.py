@@ -7,10 +7,10 @@ import torch
 from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
-from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.uncertain import bayesian
+from weightlore.teaching.exercises import Exercise, exercises
+from weightlore.teaching.exercises.uncertain import bayesian, chains
 
-OURS = {e.id: e for e in vars(bayesian).values() if isinstance(e, bayesian.Exercise)}
+OURS = {e.id: e for part in (bayesian, chains) for e in vars(part).values() if isinstance(e, Exercise)}
 
 
 def test_property_the_notebook_has_five():
@@ -54,9 +54,9 @@ def test_oracle_answers_by_hand(name, answer):
 
 
 def test_property_a_forgotten_count_is_less_sure():
-    for X, s2, tau in bayesian.FORGOTTEN.inputs():
-        wanted = bayesian.FORGOTTEN.diagnoses[0].wrong(X, s2, tau)
-        assert (torch.linalg.eigvalsh(bayesian.FORGOTTEN.reference(X, s2, tau) - wanted) > 0).all()
+    for X, s2, tau in chains.FORGOTTEN.inputs():
+        wanted = chains.FORGOTTEN.diagnoses[0].wrong(X, s2, tau)
+        assert (torch.linalg.eigvalsh(chains.FORGOTTEN.reference(X, s2, tau) - wanted) > 0).all()
 
 
 def test_limit_an_answer_that_raises_is_a_wrong_answer():

@@ -5,9 +5,7 @@ from weightlore.teaching.exercises.uncertain.augmentation import NEXT_VIEW as NE
 from weightlore.teaching.exercises.uncertain.augmentation import SAME_CLASS as SAME_CLASS
 from weightlore.teaching.exercises.uncertain.augmentation import TURN_BACK as TURN_BACK
 from weightlore.teaching.exercises.uncertain.bayesian import EVIDENCE as EVIDENCE
-from weightlore.teaching.exercises.uncertain.bayesian import FORGOTTEN as FORGOTTEN
 from weightlore.teaching.exercises.uncertain.bayesian import KRON_MEMORY as KRON_MEMORY
-from weightlore.teaching.exercises.uncertain.bayesian import LANGEVIN as LANGEVIN
 from weightlore.teaching.exercises.uncertain.bayesian import TOO_SURE as TOO_SURE
 from weightlore.teaching.exercises.uncertain.calibration import BINNED_ERROR as BINNED_ERROR
 from weightlore.teaching.exercises.uncertain.calibration import CONSTANT_PARTS as CONSTANT_PARTS
@@ -15,6 +13,8 @@ from weightlore.teaching.exercises.uncertain.calibration import NOISE_FLOOR as N
 from weightlore.teaching.exercises.uncertain.calibration import STRETCH as STRETCH
 from weightlore.teaching.exercises.uncertain.calibration import TEMPERATURE_SLOPE as TEMPERATURE_SLOPE
 from weightlore.teaching.exercises.uncertain.calibration import TWO_EXPERTS as TWO_EXPERTS
+from weightlore.teaching.exercises.uncertain.chains import FORGOTTEN as FORGOTTEN
+from weightlore.teaching.exercises.uncertain.chains import LANGEVIN as LANGEVIN
 from weightlore.teaching.exercises.uncertain.conformal import ADDED_UP as ADDED_UP
 from weightlore.teaching.exercises.uncertain.conformal import HOW_MANY as HOW_MANY
 from weightlore.teaching.exercises.uncertain.conformal import MOVE_ENDS as MOVE_ENDS
