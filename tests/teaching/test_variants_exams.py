@@ -162,7 +162,7 @@ def test_property_without_a_folder_it_lies_beside_the_seed(seed):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--chapters", "7"], "no exam; there are 0 healthy, 1 corrupted"),
+        (["--chapters", "8"], "no exam; there are 0 healthy, 1 corrupted"),
         (["--chapters", "shattered"], "no exam"),
         (["--chapters", "1", "2", "--questions", "1"], "2 chapters need as many questions"),
         (["--chapters", "1", "--questions", "90"], "ask for fewer questions"),
@@ -201,5 +201,5 @@ def test_error_a_chapter_without_variants_has_no_exam(monkeypatch):
 def test_limit_no_chapter():
     with pytest.raises(ParameterError, match="one chapter at least"):
         exam(SEED, ())
-    assert [chapter_named(str(i)) for i in range(7)] == list(CHAPTERS)
+    assert [chapter_named(str(i)) for i in range(8)] == list(CHAPTERS)
     assert all(isinstance(families(chapter), dict) for chapter in CHAPTERS)

@@ -19,7 +19,7 @@ from weightlore.teaching.variants.families import families
 
 __all__ = ["CHAPTERS", "Exam", "Question", "chapter_named", "exam"]
 
-CHAPTERS = ("healthy", "corrupted", "transferred", "uncertain", "explained", "sliced", "binarized")
+CHAPTERS = ("healthy", "corrupted", "transferred", "uncertain", "explained", "sliced", "binarized", "crossed")
 ON_PAPER = 24  # numbers; a longer answer is for the notebook
 
 

@@ -11,7 +11,7 @@ from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import integer, one_of, several
 from weightlore.teaching.variants.families import Variants
 
-__all__ = ["CHANCE", "EFFECT", "PAIRED", "TOGETHER", "VARIANTS"]
+__all__ = ["CHANCE", "EFFECT", "PAIRED", "TOGETHER"]
 
 Numbers = Sequence[float]
 
@@ -84,24 +84,30 @@ def _twins(generator: torch.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
 
 @dataclass(frozen=True)
 class _Paired:
-    """Where the numbers come from, and what is asked: the error of the mean, or its square."""
+    """Where the numbers come from, and what is asked: the error of the mean, a power or a multiple of it."""
 
     seed: int = 7
     power: int = 1
+    times: int = 1
 
-    def of(self, error: float) -> float:
-        return float(error) ** self.power
+    @property
+    def asked(self) -> str:
+        return TIMES[self.times] + ASKED[self.power]
+
+    def of(self, error: float | np.floating) -> float:
+        return self.times * float(error) ** self.power
 
 
 def _paireds(generator: torch.Generator) -> _Paired:
-    return _Paired(integer(generator, 100, 10**6), one_of(generator, (-2, -1, 2)))
+    return _Paired(integer(generator, 100, 10**6), one_of(generator, (-2, -1, 1, 2)), integer(generator, 2, 5))
 
 
+TIMES = {1: "", 2: "twice ", 3: "three times ", 4: "four times ", 5: "five times "}
 ASKED = {
     1: "the standard error of the mean difference",
     2: "the squared standard error of the mean difference",
-    -1: "one over the standard error of the mean difference",
-    -2: "one over the squared standard error of the mean difference",
+    -1: "the inverse of the standard error of the mean difference",
+    -2: "the inverse of the squared standard error of the mean difference",
 }
 
 
@@ -111,7 +117,7 @@ def _paired(d: _Paired) -> Exercise:
 
     return Exercise(
         id="crossed.paired",
-        prompt=f"Write {ASKED[d.power]} of pairs of twins. Answer: a function of (network, control), arrays of shape "
+        prompt=f"Write {d.asked} of pairs of twins. Answer: a function of (network, control), arrays of shape "
         "(n,), that returns a number.",
         nudge="Subtract first.",
         hint="The n differences are a sample like any other: its standard deviation over the root of n.",
@@ -150,7 +156,7 @@ class _Together:
 
 
 def _togethers(generator: torch.Generator) -> _Together:
-    return _Together(integer(generator, 100, 10**6), one_of(generator, (80, 90, 98, 99)))
+    return _Together(integer(generator, 100, 10**6), one_of(generator, (70, 75, 80, 85, 90, 92, 97, 98, 99)))
 
 
 def _half(gains: np.ndarray, tail: float) -> float:
@@ -193,6 +199,6 @@ PAIRED, TOGETHER = _paired(_Paired()), _together(_Together())
 VARIANTS = {
     EFFECT.id: Variants(_effect, _effects),
     CHANCE.id: Variants(_chance, _counts),
-    PAIRED.id: Variants(_paired, _paireds, "a function has one formula; variants ask for a power of it"),
+    PAIRED.id: Variants(_paired, _paireds, "a function has one formula; variants ask for a power or a multiple of it"),
     TOGETHER.id: Variants(_together, _togethers),
 }
