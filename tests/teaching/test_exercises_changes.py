@@ -8,9 +8,9 @@ from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
 from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.sliced import changes
+from weightlore.teaching.exercises.sliced import changes, lines
 
-OURS = {e.id: e for e in vars(changes).values() if isinstance(e, changes.Exercise)}
+OURS = {e.id: e for part in (changes, lines) for e in vars(part).values() if isinstance(e, part.Exercise)}
 
 
 def test_property_the_chapter_offers_them():
