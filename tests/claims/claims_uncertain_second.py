@@ -21,7 +21,7 @@ from weightlore.teaching.claims import Claim, Rule, beyond
 
 torch.set_num_threads(1)
 
-SEEDS = tuple(range(5))
+SEEDS = {"digits": tuple(range(5)), "clothes": tuple(range(3))}
 BELOW = beyond(0.0, below=True)
 POSTERIORS = {
     "dropout": ("dropout that stays on", "20 draws of a network trained with dropout of 0.2", "gal2016dropout"),
@@ -38,7 +38,7 @@ POSTERIORS = {
         "zhang2020csgmcmc",
     ),
 }
-COUNTS = {4: "four", 5: "five"}
+COUNTS = {3: "three", 4: "four", 5: "five"}
 DETECTORS = (
     ("Mahalanobis", "max softmax", "A distance to the classes in the last layer", "lee2018mahalanobis", "other"),
     ("neighbors", "max softmax", "A distance to the tenth neighbor in the last layer", "sun2022knn", "other"),
@@ -72,9 +72,9 @@ def strayed(numbers: dict[int, dict[str, float]], method: str, kinds: tuple[str,
 
 def spread(study: Images, method: str, seed: int) -> dict[str, float]:
     """How much further a method strays from its median than the ensemble."""
-    for each in SEEDS:
+    for each in SEEDS[study.name]:
         found(study, each, "taught")
-    known = {s: n for s, n in stored(study, "taught").items() if s in SEEDS}
+    known = {s: n for s, n in stored(study, "taught").items() if s in SEEDS[study.name]}
     ours, theirs = (strayed(known, name, unseen(study), seed) for name in (method, "ensemble"))
     return {"value": ours - theirs, method: ours, "ensemble": theirs}
 
@@ -115,8 +115,8 @@ def row(
     whose: str,
     unit: str,
 ) -> Claim:
-    """Return a claim with five seeds."""
-    where = {"study": study, "seeds": SEEDS, "needs": needs(study)}
+    """Return a claim with the seeds of its study."""
+    where = {"study": study, "seeds": SEEDS[study.name], "needs": needs(study)}
     return claim(id, statement, setting, measure, rule, source=source, whose=whose, unit=unit, **where)
 
 
@@ -222,14 +222,14 @@ def detectors(study: Images) -> list[Claim]:
 
 def spreads(study: Images) -> list[Claim]:
     """Return rows on how much the seed matters to networks that were told how to doubt."""
-    kinds = {3: "three", 4: "four"}[len(unseen(study))]
+    kinds, seeds = COUNTS[len(unseen(study))], COUNTS[len(SEEDS[study.name])]
     return [
         row(
             study,
             f"spread-{method}",
             f"The AUROC of {words} depends more on the seed than that of an ensemble.",
-            f"distance from the median over five seeds, mean over {kinds} kinds of outside images, minus that of five "
-            "networks, wanted above 0",
+            f"distance from the median over {seeds} seeds, mean over {kinds} kinds of outside images, minus that of "
+            "five networks, wanted above 0",
             partial(spread, study, method),
             beyond(0.0),
             "gawlikowski2023uncertainty",
