@@ -8,9 +8,10 @@ from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
 from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.binarized import binary, slopes
+from weightlore.teaching.exercises.binarized import binary, slopes, storage
 
-OURS = {e.id: e for part in (binary, slopes) for e in vars(part).values() if isinstance(e, part.Exercise)}
+OURS = {e.id: e for part in (binary, slopes, storage) for e in vars(part).values() if isinstance(e, part.Exercise)}
+STORED = storage._Stored()
 
 
 def test_property_the_chapter_offers_them():
@@ -69,5 +70,5 @@ def test_oracle_kept_shares_are_those_of_quadrature():
 
 
 def test_limit_a_network_without_binary_weights_stays_as_large():
-    assert binary._smaller(0.0, 128) == 1.0
-    assert binary._smaller(1.0, 2**20) == pytest.approx(32, rel=1e-3)
+    assert STORED.smaller(0.0, 128) == 1.0
+    assert STORED.smaller(1.0, 2**20) == pytest.approx(32, rel=1e-3)

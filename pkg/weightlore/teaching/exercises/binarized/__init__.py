@@ -2,8 +2,6 @@
 
 from weightlore.teaching.exercises.binarized.binary import BEST_SCALE as BEST_SCALE
 from weightlore.teaching.exercises.binarized.binary import CLOSEST as CLOSEST
-from weightlore.teaching.exercises.binarized.binary import KEPT as KEPT
-from weightlore.teaching.exercises.binarized.binary import STORAGE as STORAGE
 from weightlore.teaching.exercises.binarized.latency import CHOSEN_LEVEL as CHOSEN_LEVEL
 from weightlore.teaching.exercises.binarized.latency import EXIT_STEP as EXIT_STEP
 from weightlore.teaching.exercises.binarized.latency import PIPELINE as PIPELINE
@@ -16,3 +14,5 @@ from weightlore.teaching.exercises.binarized.spiking import FEWEST_STEPS as FEWE
 from weightlore.teaching.exercises.binarized.spiking import HARD_RATE as HARD_RATE
 from weightlore.teaching.exercises.binarized.spiking import SPIKE_TRAIN as SPIKE_TRAIN
 from weightlore.teaching.exercises.binarized.spiking import ZERO_MEAN as ZERO_MEAN
+from weightlore.teaching.exercises.binarized.storage import KEPT as KEPT
+from weightlore.teaching.exercises.binarized.storage import STORAGE as STORAGE
