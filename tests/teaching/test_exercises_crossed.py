@@ -36,7 +36,15 @@ def half(gains, many):
 
 @pytest.mark.parametrize(
     ("name", "answer"),
-    [("effect", 3.2 / 3.7**0.5), ("chance", 4.35), ("paired", error), ("together", half)],
+    [
+        ("effect", 3.2 / 3.7**0.5),
+        ("chance", 4.35),
+        ("paired", error),
+        ("together", half),
+        ("pairs_needed", 7),  # t is 2.571 for six pairs and 2.447 for seven
+        ("wager", 1.609),
+        ("all_one_way", 1 / 512),
+    ],
 )
 def test_oracle_answers_by_another_way(name, answer):
     assert check(f"crossed.{name}", answer).verdict == "right"
