@@ -9,9 +9,9 @@ from exercise_cases import to_a_mistake, to_the_right_answer
 from weightlore.spiking import early_exit
 from weightlore.teaching import check
 from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.binarized import latency
+from weightlore.teaching.exercises.binarized import exits, latency
 
-OURS = {e.id: e for e in vars(latency).values() if isinstance(e, latency.Exercise)}
+OURS = {e.id: e for part in (exits, latency) for e in vars(part).values() if isinstance(e, part.Exercise)}
 
 
 def by_trial(potential, targets, loss):
@@ -63,9 +63,9 @@ def test_oracle_answers_by_hand():
 
 
 def test_property_no_wish_of_the_checker_is_decided_by_rounding():
-    count = len(latency._races()[0][1])
-    assert all(0.1 < loss * count % 1 < 0.9 for loss in latency.LOSSES if loss)
-    assert len({math.floor(loss * count) for loss in latency.LOSSES}) == len(latency.LOSSES)
+    count = len(exits._races()[0][1])
+    assert all(0.1 < loss * count % 1 < 0.9 for loss in exits.LOSSES if loss)
+    assert len({math.floor(loss * count) for loss in exits.LOSSES}) == len(exits.LOSSES)
 
 
 def test_limit_an_answer_that_raises_is_a_wrong_answer():

@@ -2,8 +2,8 @@
 
 from weightlore.teaching.exercises.binarized.binary import BEST_SCALE as BEST_SCALE
 from weightlore.teaching.exercises.binarized.binary import CLOSEST as CLOSEST
-from weightlore.teaching.exercises.binarized.latency import CHOSEN_LEVEL as CHOSEN_LEVEL
-from weightlore.teaching.exercises.binarized.latency import EXIT_STEP as EXIT_STEP
+from weightlore.teaching.exercises.binarized.exits import CHOSEN_LEVEL as CHOSEN_LEVEL
+from weightlore.teaching.exercises.binarized.exits import EXIT_STEP as EXIT_STEP
 from weightlore.teaching.exercises.binarized.latency import PIPELINE as PIPELINE
 from weightlore.teaching.exercises.binarized.latency import STEPPED as STEPPED
 from weightlore.teaching.exercises.binarized.slopes import CENTERING as CENTERING

@@ -149,12 +149,11 @@ def _off_center(t: float) -> tuple[Diagnosis, ...]:
 
 GRADIENT, CENTERING = _gradient(_Mapping()), _centering(1.0)
 
+LIMITS = (0.25, 0.35, 0.5, 0.8, 1.0, 1.4)
+
 VARIANTS = {
     GRADIENT.id: Variants(
-        _gradient,
-        lambda generator: _Mapping(
-            one_of(generator, (0.25, 0.35, 0.5, 0.8, 1.0, 1.4)), one_of(generator, (False, True))
-        ),
+        _gradient, lambda generator: _Mapping(one_of(generator, LIMITS), one_of(generator, (False, True)))
     ),
     CENTERING.id: Variants(_centering, lambda generator: one_of(generator, (0.25, 0.5, 0.75, 1.5, 2.0, 2.5, 4.0))),
 }
