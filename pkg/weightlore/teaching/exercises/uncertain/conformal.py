@@ -36,7 +36,7 @@ def _how_many(level: float) -> Exercise:
 
 def _scores() -> list[tuple[Tensor, float]]:
     drawn = torch.Generator().manual_seed(0)
-    sizes = ((19, 0.1), (50, 0.1), (8, 0.1), (30, 0.25), (13, 0.3), (9, 0.1), (80, 0.1))
+    sizes = ((19, 0.1), (50, 0.1), (8, 0.1), (30, 0.25), (13, 0.3), (9, 0.1), (80, 0.1), (83, 0.3))
     return [(torch.rand(n, generator=drawn, dtype=torch.float64), a) for n, a in sizes]
 
 
@@ -88,8 +88,8 @@ def _threshold(d: _Careful) -> Exercise:
         prompt=f"Write the threshold of equation (1){doubt}. Answer: a function of (scores, a), scores (n,), that "
         'returns q, and float("inf") where n is too small for the promise.',
         nudge="Among how many examples is the new one, itself included?",
-        hint=f"Sort; take place {f'r{more} with ' if j else ''}r = ceil((n + 1)(1 - a)), counted from 1; if r{more} > n "
-        "there is no such score.",
+        hint=f"Sort; take place {f'r{more} with ' if j else ''}r = ceil((n + 1)(1 - a)), counted from 1; if r{more} > "
+        "n there is no such score.",
         right=f"With {first - 1} scores and a = 0.1 it is infinite, with {first} it is the largest.",
         reference=d.threshold,
         inputs=_scores,
