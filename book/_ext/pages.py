@@ -17,9 +17,18 @@ import versions
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+from weightlore.teaching.boards import board
+
 __all__ = ["setup"]
 
 BOOK = Path(__file__).resolve().parents[1]
+
+
+def drawn(chapter: str) -> str:
+    """Return the board of a chapter as raw HTML in Markdown."""
+    return f"```{{raw}} html\n{board(chapter)._repr_html_()}\n```"
+
+
 GENERATED = re.compile(r"^<!-- generated: (\w+) ?([\w. ]*)-->$", re.MULTILINE)
 GENERATORS: dict[str, Callable[..., str]] = {
     "api": api.page,
@@ -37,6 +46,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "limits": limits.limits,
     "figure": tour.figure,
     "versions": versions.versions,
+    "board": drawn,
 }
 MENDED = {
     '<summary><span class="toctree-toggle"': '<summary aria-label="Pages below this one"><span class="toctree-toggle"',
