@@ -34,7 +34,7 @@ def _pairs_needed(effect: float) -> Exercise:
         "95 % interval to end at zero or before, if the effect comes out as expected? Answer: a whole number.",
         nudge="The interval ends at zero where the mean equals t times the standard error.",
         hint="Look for the smallest n with n >= (t / effect)^2, t = stats.t.ppf(0.975, n - 1), which depends on n.",
-        right="With so many pairs you would still miss it half of the time: the mean is too small as often as too large.",
+        right="With so many pairs you would still miss it half of the time: half of all means are too small.",
         reference=lambda: _needed(effect),
         tolerance=1e-9,
         diagnoses=(
