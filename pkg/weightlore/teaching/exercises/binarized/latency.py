@@ -79,6 +79,14 @@ class _Stairs:
         return {0.25: "1/4", 0.5: "1/2", 0.75: "3/4"}[self.start]
 
     @property
+    def part(self) -> str:
+        return "half" if self.start == 0.5 else self.share
+
+    @property
+    def of_a(self) -> str:
+        return " a" if self.start == 0.5 else " of a"
+
+    @property
     def spoken(self) -> str:
         return {0.25: "a quarter of", 0.5: "half", 0.75: "three quarters of"}[self.start]
 
@@ -91,6 +99,7 @@ def _stepped(d: _Stairs) -> Exercise:
     top, half = f"{d.ceiling:g}", d.start == 0.5
     gives = "gives as its rate" if d.ceiling == 1 else f"with that threshold gives as {top} times its rate"
     inside = "z L" if d.ceiling == 1 else f"z L / {top}"
+    currents = torch.linspace(-0.6, 1.6, 23, dtype=torch.float64) + 0.013  # of the ceiling
     divide = "divide by L" if d.ceiling == 1 else f"multiply by {top} / L"
     return Exercise(
         id="binarized.stepped",
@@ -102,10 +111,7 @@ def _stepped(d: _Stairs) -> Exercise:
         if half
         else "A start at one half rounds to the nearest step; this one leans to one side.",
         reference=d.rate,
-        inputs=lambda: [
-            (d.ceiling * (torch.linspace(-0.6, 1.6, 23, dtype=torch.float64) + 0.013), levels)
-            for levels in (1, 2, 4, 8)
-        ],
+        inputs=lambda: [(d.ceiling * currents, levels) for levels in (1, 2, 4, 8)],
         diagnoses=(*_missteps(d, inside), *_other_start(d)),
     )
 
@@ -120,8 +126,8 @@ def _missteps(d: _Stairs, inside: str) -> tuple[Diagnosis, ...]:
                   f"[0, {top:g}].", lambda z, levels: top * d.counted(z, levels) / levels),
         Diagnosis("count", "This counts spikes; a rate is spikes over steps.",
                   lambda z, levels: d.counted(z, levels).clamp(0, levels)),
-        Diagnosis("half", f"You added {'half' if d.start == 0.5 else d.share} of the threshold to {inside} and not "
-                  f"{'half a step: 1/2, not L/2' if d.start == 0.5 else f'of a step: {d.share}, not {d.share} L'}.",
+        Diagnosis("half", f"You added {d.part} of the threshold to {inside} and not {d.part}{d.of_a} step: {d.share}, "
+                  f"not {d.share.replace('1', 'L').replace('3', '3 L')}.",
                   lambda z, levels: top * ((z / top + d.start) * levels).floor().clamp(0, levels) / levels),
         Diagnosis("up", "You rounded up; a spike needs the whole threshold.",
                   lambda z, levels: top * ((z * levels / top).ceil() / levels).clamp(0, 1)),
