@@ -34,7 +34,7 @@ SIGNS = {
     "ge": "\N{GREATER-THAN OR EQUAL TO}",
     "inf": "\N{INFINITY}",
     "int": "\N{INTEGRAL}",
-    "lambda": "\N{GREEK SMALL LETTER LAMDA}",
+    "lambda": "\N{GREEK SMALL LETTER LAMDA}",  # codespell:ignore
     "le": "\N{LESS-THAN OR EQUAL TO}",
     "minus": "\N{MINUS SIGN}",
     "norm": "\N{DOUBLE VERTICAL LINE}",
