@@ -9,9 +9,9 @@ from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
 from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.binarized import spiking
+from weightlore.teaching.exercises.binarized import neurons, spiking
 
-OURS = {e.id: e for e in vars(spiking).values() if isinstance(e, spiking.Exercise)}
+OURS = {e.id: e for part in (neurons, spiking) for e in vars(part).values() if isinstance(e, part.Exercise)}
 WRONG = {
     ("binarized.zero_mean", 0): [1.0, 1.0, -1.0, -0.5],
     ("binarized.zero_mean", 1): [-1.0, -1.0, 1.0, 1.0],
@@ -58,5 +58,5 @@ def test_property_other_right_answers_are_taken():
 
 
 def test_limit_the_sum_of_three_tenths_is_no_spike_in_floating_point():
-    added = spiking._spikes([0.3] * 10)
+    added = neurons._spikes([0.3] * 10)
     assert added.tolist() == [*OURS["binarized.spike_train"].reference()[:9], 0.0]
