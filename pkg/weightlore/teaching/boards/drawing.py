@@ -21,7 +21,7 @@ __all__ = ["WIDTH", "blackboard", "box", "curve", "stroke", "words"]
 WIDTH = 480  # of every board, in its own pixels; a phone shows it at two thirds
 LARGE, SMALL = 17, 15  # heights of the two sizes of text
 SHIFTED = re.compile(r"([_^])\{([^{}]*)\}")
-SIGN = re.compile(r"\\([A-Za-z]+)")
+SIGN = re.compile(r"\\([A-Za-z]+)(?:\{\})?")
 SIGNS = {
     "Delta": "\N{GREEK CAPITAL LETTER DELTA}",
     "Pi": "\N{GREEK CAPITAL LETTER PI}",
@@ -85,7 +85,7 @@ def words(x: float, y: float, text: str, kind: str = "", anchor: str = "start") 
         x: in pixels from the left.
         y: of the baseline, in pixels from above.
         text: may have ``_{...}`` and ``^{...}`` in it, and signs by name, such as ``\theta`` or ``\le``; a space
-            after a name stays.
+            after a name stays, and ``{}`` ends a name without one.
         kind: "" for plain, ``small``, or a color ``s0``, ``s1``, ``s2`` of the palette; ``small s1`` is both.
         anchor: ``start``, ``middle`` or ``end``.
 

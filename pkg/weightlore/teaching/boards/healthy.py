@@ -61,7 +61,7 @@ def _network() -> list[str]:
 def _symmetries() -> list[str]:
     return [
         words(14, 158, r"Same f, other \theta:", "s1"),
-        words(14, 188, r"exchange: \Pi W_{1}, \Pi b_{1}, W_{2} \Pi^{T}"),
+        words(14, 188, r"exchange: \Pi{}W_{1}, \Pi{}b_{1}, W_{2} \Pi^{T}"),
         words(466, 188, r"64! \times 32! ways", "small", "end"),
         words(14, 218, "scale: cW_{1}, cb_{1}, W_{2}/c"),
         words(466, 218, "ReLU, c > 0", "small", "end"),
