@@ -7,7 +7,7 @@ import torch
 from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
-from weightlore.teaching.exercises import exercises
+from weightlore.teaching.exercises import exercises, judge
 from weightlore.teaching.exercises.binarized import binary, slopes, storage
 
 OURS = {e.id: e for part in (binary, slopes, storage) for e in vars(part).values() if isinstance(e, part.Exercise)}
@@ -72,3 +72,44 @@ def test_oracle_kept_shares_are_those_of_quadrature():
 def test_limit_a_network_without_binary_weights_stays_as_large():
     assert STORED.smaller(0.0, 128) == 1.0
     assert STORED.smaller(1.0, 2**20) == pytest.approx(32, rel=1e-3)
+
+
+def test_oracle_other_shares_are_those_of_quadrature():
+    middles = (torch.arange(1_000_000, dtype=torch.float64) + 0.5) / 1_000_000
+    magnitudes = {
+        "are spread evenly from -1 to 1": middles,
+        "are normal": torch.special.ndtri(middles),
+        "have the density exp(-|w|)/2": -torch.log(1 - middles),
+        "have the density 1 - |w| up to 1": 1 - (1 - middles).sqrt(),
+        "have the density |w| up to 1": middles.sqrt(),
+        "are zero in half of the cases and else 1 or -1": (middles < 1 / 2).double(),
+        "are zero in three of four cases and else 1 or -1": (middles < 1 / 4).double(),
+        "have magnitudes spread evenly from 1 to 2": 1 + middles,
+    }
+    for one in storage.OTHERS:
+        drawn = magnitudes[one.says].abs()
+        assert float(drawn.mean() ** 2 / drawn.square().mean()) == pytest.approx(one.kept, rel=1e-3)
+
+
+@pytest.mark.parametrize("draw", [storage._Stored(16, 2, 8), storage._Stored(64, 4, 16)])
+def test_oracle_other_storage_written_out(draw):
+    def smaller(s, n):
+        return draw.before / ((1 - s) * draw.before + s * (draw.after + draw.scale / n))
+
+    assert judge(storage._storage(draw), smaller).verdict == "right"
+
+
+def test_oracle_part_of_the_mean_taken_away_by_autograd():
+    def by_autograd(gradient):
+        w = torch.zeros_like(gradient, requires_grad=True)
+        (found,) = torch.autograd.grad((gradient * (w - 0.75 * w.mean(1, keepdim=True))).sum(), w)
+        return found
+
+    assert judge(slopes._centering(0.75), by_autograd).verdict == "right"
+
+
+def test_oracle_a_priced_scale_is_the_smallest_of_many():
+    for weight, signs in binary._pairs():
+        tried = torch.linspace(-1, 1, 20_001, dtype=torch.float64)
+        costs = (weight - tried[:, None] * signs).square().sum(1) + 3 * tried.square()
+        assert float(binary._best_scale(weight, signs, 3.0)) == pytest.approx(float(tried[costs.argmin()]), abs=1e-4)

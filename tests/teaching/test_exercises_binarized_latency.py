@@ -6,9 +6,9 @@ import pytest
 import torch
 from exercise_cases import to_a_mistake, to_the_right_answer
 
-from weightlore.spiking import early_exit
+from weightlore.spiking import early_exit, if_step
 from weightlore.teaching import check
-from weightlore.teaching.exercises import exercises
+from weightlore.teaching.exercises import exercises, judge
 from weightlore.teaching.exercises.binarized import exits, latency
 
 OURS = {e.id: e for part in (exits, latency) for e in vars(part).values() if isinstance(e, part.Exercise)}
@@ -71,3 +71,30 @@ def test_property_no_wish_of_the_checker_is_decided_by_rounding():
 def test_limit_an_answer_that_raises_is_a_wrong_answer():
     assert check("binarized.stepped", lambda z: z).verdict == "wrong"
     assert check("binarized.exit_step", 3).verdict == "wrong"
+
+
+def test_oracle_a_neuron_that_starts_elsewhere_climbs_other_stairs():
+    draw = latency._Stairs(2.0, 0.25)
+
+    def simulated(z, levels):
+        potential, count = torch.full_like(z, 0.25 * 2.0), torch.zeros_like(z)
+        for _ in range(levels):
+            potential, spikes = if_step(potential, z, threshold=2.0)
+            count += spikes
+        return 2.0 * count / levels
+
+    z = torch.linspace(0.0, 2.0, 41, dtype=torch.float64) + 0.013
+    assert torch.equal(draw.rate(z.clamp(max=2.0), 4), simulated(z.clamp(max=2.0), 4))
+
+
+@pytest.mark.parametrize("draw", [exits._Exit("margin", 4), exits._Exit("potential", 3)])
+def test_oracle_an_exit_that_waits_written_out(draw):
+    def first(potential, level):
+        for step, row in enumerate(potential.tolist(), start=1):
+            *_, second, largest = sorted(row)
+            found = largest - second if draw.rule == "margin" else largest
+            if step >= draw.t_min and found >= level:
+                return step
+        return len(potential)
+
+    assert judge(exits._exit_step(draw), first).verdict == "right"

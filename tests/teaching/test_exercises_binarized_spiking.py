@@ -8,7 +8,7 @@ import torch
 from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
-from weightlore.teaching.exercises import exercises
+from weightlore.teaching.exercises import exercises, judge
 from weightlore.teaching.exercises.binarized import neurons, spiking
 
 OURS = {e.id: e for part in (neurons, spiking) for e in vars(part).values() if isinstance(e, part.Exercise)}
@@ -60,3 +60,22 @@ def test_property_other_right_answers_are_taken():
 def test_limit_the_sum_of_three_tenths_is_no_spike_in_floating_point():
     added = neurons._spikes([0.3] * 10)
     assert added.tolist() == [*OURS["binarized.spike_train"].reference()[:9], 0.0]
+
+
+@pytest.mark.parametrize("n", [8, 32, 50])
+def test_oracle_fewest_steps_of_other_errors(n):
+    assert judge(neurons._fewest_steps(n), [n, n // 2]).verdict == "right"
+
+
+def test_oracle_other_thresholds_and_sizes_written_out():
+    assert judge(neurons._hard_rate(2.5), lambda z: 1 / math.ceil(2.5 / z)).verdict == "right"
+    assert judge(spiking._absorb(8), lambda a, t, v: torch.stack([8 * t / a, 8 * v / a])).verdict == "right"
+
+
+def test_property_a_threshold_that_is_met_exactly_is_seen():
+    assert [neurons._Driven(3, 0, 10).exact, neurons._Driven(3, 0, 8).exact, neurons._Driven(6, 4, 8).exact] == [
+        10,
+        0,
+        1,
+    ]
+    assert neurons._Driven(5, 2, 8).exact == 0

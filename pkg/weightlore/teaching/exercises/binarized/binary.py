@@ -122,7 +122,7 @@ def _priced(price: float) -> Exercise:
 
 
 def _wrong_scales(price: float, n: str) -> tuple[Diagnosis, ...]:
-    bends = "B.B = n" if not price else n
+    bends = f"B.B + {price:g}" if price else "B.B = n"
     return (
         Diagnosis("other signs", "This is the best scale for the signs of W, not for B.",
                   lambda w, b: _best_scale(w.abs(), b.abs(), price)),

@@ -97,14 +97,16 @@ def _stairs(generator: torch.Generator) -> _Stairs:
 
 def _stepped(d: _Stairs) -> Exercise:
     top, half = f"{d.ceiling:g}", d.start == 0.5
-    gives = "gives as its rate" if d.ceiling == 1 else f"with that threshold gives as {top} times its rate"
+    neuron, gives = f"that starts at {d.spoken} its threshold", "its rate"
+    if d.ceiling != 1:
+        neuron, gives = f"with the threshold {top} that starts at {d.share} of it", f"{top} times its rate"
     inside = "z L" if d.ceiling == 1 else f"z L / {top}"
     currents = torch.linspace(-0.6, 1.6, 23, dtype=torch.float64) + 0.013  # of the ceiling
     divide = "divide by L" if d.ceiling == 1 else f"multiply by {top} / L"
     return Exercise(
         id="binarized.stepped",
-        prompt=f"Write the activation of equation (4) with the ceiling {top}: what a neuron that starts at {d.spoken} "
-        f"its threshold {gives} after L steps of the current z. Answer: a function of (z, levels), a tensor and L.",
+        prompt=f"Write the activation of equation (4) with the ceiling {top}: what a neuron {neuron} gives as "
+        f"{gives} after L steps of the current z. Answer: a function of (z, levels), a tensor and L.",
         nudge=f"It is a staircase with L steps from 0 to {top}. Where does the first step begin?",
         hint=f"floor({inside} + {d.share}) counts the spikes; {divide}, and cut off below 0 and above {top}.",
         right="Train with this function, and nothing changes when time steps take its place."

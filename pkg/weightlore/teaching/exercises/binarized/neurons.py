@@ -16,7 +16,7 @@ from weightlore.teaching.variants.families import Variants
 __all__ = ["FEWEST_STEPS", "HARD_RATE", "SPIKE_TRAIN", "VARIANTS", "ZERO_MEAN"]
 
 GRID, MOST = 100_000, 100  # currents tried, steps
-COUNTS = {3: "three", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten", 12: "twelve"}
+COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 8: "eight", 10: "ten", 12: "twelve"}
 
 
 def _spikes(currents: list[float], *, threshold: float = 1.0, start: float = 0.0, reset: Reset = "subtract") -> Tensor:
@@ -79,7 +79,7 @@ def _spike_train(d: _Driven) -> Exercise:
 
 
 def _steps(count: int) -> str:
-    return "one step" if count == 1 else f"{COUNTS.get(count, 'two')} steps"
+    return "one step" if count == 1 else f"{COUNTS[count]} steps"
 
 
 def _which(step: int) -> str:
@@ -103,10 +103,9 @@ def _met(d: _Driven) -> tuple[Diagnosis, ...]:
         " (A computer that adds 0.3 up misses it by a rounding error; in tenths it does not.)"
     )  # fmt: skip
     says = f"At step {d.exact} the potential is exactly 1, and reaching the threshold is enough.{computer}"
-    above = torch.full((), 10.0 + 1e-6).item()
 
     def missed() -> list[float]:
-        return _spikes([float(d.current)] * d.steps, threshold=above, start=float(d.start)).tolist()
+        return _spikes([float(d.current)] * d.steps, threshold=10.0 + 1e-6, start=float(d.start)).tolist()
 
     return (Diagnosis("at the threshold", says, missed),)
 
@@ -140,14 +139,14 @@ def _fewest(start: float, allowed: float) -> int:
 
 def _fewest_steps(n: int) -> Exercise:
     """So that the error is at most 1/n, for an even n."""
-    half, allowed = n // 2, f"{1 / n:g}"
+    half, allowed, use = n // 2, f"{1 / n:g}", "; the next notebook makes use of it" if n == 100 else ""
     return Exercise(
         id="binarized.fewest_steps",
         prompt=f"How many steps does it take until the rate is within {allowed} of the current z, whatever z from 0 to "
         "1 it is, with subtracting reset: starting from 0, and starting from 1/2? Answer: two numbers of steps.",
         nudge="The rate is a whole number over T. How far from such a fraction can z be, above it, and to either side?",
         hint="Starting from 0 the error is below 1/T, starting from 1/2 at most 1/(2T).",
-        right="Half a threshold at the start is worth half of the steps; the next notebook makes use of it.",
+        right=f"Half a threshold at the start is worth half of the steps{use}.",
         reference=lambda: [_fewest(0.0, 1 / n), _fewest(0.5, 1 / n)],
         diagnoses=(
             Diagnosis("start", "Starting from 1/2 rounds to the nearest fraction and not down.", lambda: [n, n]),
@@ -174,16 +173,17 @@ def _off_by_one(n: int, half: int) -> tuple[Diagnosis, ...]:
     )  # fmt: skip
 
 
+@functools.cache
 def _hard(z: float, threshold: float) -> float:
-    """The rate over whole periods."""
-    spikes = _spikes([z] * 420, threshold=threshold, reset="zero")  # 420 steps are whole periods of 1 to 7 steps
+    """The rate over whole periods, of which sixty steps hold at least one."""
+    spikes = _spikes([z] * 60, threshold=threshold, reset="zero")
     return float(spikes[: int(spikes.nonzero()[-1]) + 1].mean())
 
 
 def _hard_rate(threshold: float) -> Exercise:
     top = f"{threshold:g}"
     two = f"from {threshold / 2:g} up to just below {top}" if threshold != 1 else "from 1/2 up to just below 1"
-    which = "" if threshold == 1 else f"has the threshold {top}, "
+    neuron = "A neuron" if threshold == 1 else f"A neuron with the threshold {top}"
     ratio = "1/z" if threshold == 1 else f"{top}/z"
     mistakes = (
         Diagnosis("other reset", f"That is the subtracting reset; here what exceeds {top} is lost.",
@@ -198,7 +198,7 @@ def _hard_rate(threshold: float) -> Exercise:
     )  # fmt: skip
     return Exercise(
         id="binarized.hard_rate",
-        prompt=f"A neuron that {which and f'{which}and '}is set to 0 after each spike gets a constant current z with "
+        prompt=f"{neuron} that is set to 0 after each spike gets a constant current z with "
         f"0 < z < {top}. Which rate has it in the long run? Answer: a function of z that returns the rate.",
         nudge=f"From 0, how many steps does it take to reach {top}? Then everything begins again.",
         hint=f"It reaches {top} after the smallest whole number k of steps with k z >= {top}; then one spike in k "
@@ -236,14 +236,14 @@ class _Currents:
 
 def _zero_mean(d: _Currents) -> Exercise:
     top, mean = f"{d.threshold:g}", f"{d.mean:g}"
+    others = "two that take away as much" if d == _Currents() else f"others that bring the sum to {d.count * d.mean:g}"
     activation = "The activation is 0" if d.mean == 0 else f"The activation at a mean of {mean} is 0"
     return Exercise(
         id="binarized.zero_mean",
         prompt=f"Find {COUNTS[d.count]} currents with mean {mean} that make a neuron spike, though it starts at 0, has "
         f"threshold {top} and subtracts. Answer: {COUNTS[d.count]} numbers, in the order in which they arrive.",
         nudge="A spike cannot be taken back. What has to come first?",
-        hint="Two positive currents that reach the threshold, then "
-        f"{'two that take away as much' if d == _Currents() else f'others that bring the sum to {d.count * d.mean:g}'}.",
+        hint=f"Two positive currents that reach the threshold, then {others}.",
         right=f"{activation} and the rate is not: a spike that came too early cannot be taken back.",
         reference=lambda: d.one_way,
         accept=lambda answer: d.balanced(answer) and d.fires(answer),

@@ -110,11 +110,12 @@ def _centered(gradient: Tensor, times: float = 1.0) -> Tensor:
 
 def _centering(times: float) -> Exercise:
     """Where so many times the mean was taken away."""
-    c, was = ("", "centered") if times == 1 else (f"{times:g} ", "partly centered" if times < 1 else "shifted")
+    was = "centered" if times == 1 else "partly centered" if times < 1 else "shifted"
+    mean = "mean of W over the I inputs" if times == 1 else f"{times:g} m with m the mean of W over the I inputs"
     each = "1/I" if times == 1 else f"{times:g}/I"
     return Exercise(
         id="binarized.centering",
-        prompt=f"W was {was}, V = W - {c and f'{c}times the '}mean of W over the I inputs, and the gradient G in V is "
+        prompt=f"W was {was}, V = W - {mean}, and the gradient G in V is "
         "known. What is the exact gradient in W? Answer: a function of G, a tensor of shape (O, I), that returns one "
         "of the same shape.",
         nudge="How does V_j change when W_k does, for k = j, and for k different from j?",

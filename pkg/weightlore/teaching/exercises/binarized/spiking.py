@@ -26,10 +26,10 @@ def _absorbed(scale: Tensor, threshold: float, start: float) -> Tensor:
 
 def _absorb(size: int) -> Exercise:
     """Where the weights become +- size."""
-    weights, sums, factor = "B", "B s", ""
+    weights, sums = "B", "B s"
     divide = "Divide by alpha, on both sides"
     if size != 1:
-        weights, sums, factor = f"{size} B", f"{size} B s", f", times {size}"
+        weights, sums = f"{size} B", f"{size} B s"
         divide = f"Divide by alpha and multiply by {size}, on both sides"
     return Exercise(
         id="binarized.absorb",
@@ -45,17 +45,18 @@ def _absorb(size: int) -> Exercise:
             (torch.tensor([0.5, 0.125, 2.0], dtype=torch.float64), 1.0, 0.5),
             (torch.tensor([0.1, 0.25], dtype=torch.float64), 3.0, 0.75),
         ],
-        diagnoses=_unabsorbed(size, factor),
+        diagnoses=_unabsorbed(size),
     )
 
 
-def _unabsorbed(n: int, factor: str) -> tuple[Diagnosis, ...]:
+def _unabsorbed(n: int) -> tuple[Diagnosis, ...]:
     unit = Diagnosis("unit", f"That is for the weights B; those of {n} B add up {n} times as much.", _absorbed)
     return (
         Diagnosis("start", "The thresholds are right; what is there at the start is measured in the old unit, too.",
                   lambda a, t, v: torch.stack([n * t / a, torch.full_like(a, v)])),
-        Diagnosis("inverse", "A large weight reaches the threshold sooner; without it the threshold must be lower"
-                  f"{factor}.", lambda a, t, v: n * torch.stack([t * a, v * a])),
+        Diagnosis("inverse",
+                  "A large weight reaches the threshold sooner; without it the threshold must be lower.",
+                  lambda a, t, v: n * torch.stack([t * a, v * a])),
         Diagnosis("threshold",
                   "You changed the start only; without alpha the threshold counts in another unit as well.",
                   lambda a, t, v: torch.stack([torch.full_like(a, t), n * v / a])),
@@ -73,16 +74,15 @@ def _even(steps: int, cost: Cost) -> float:
 
 def _break_even(cost: Cost) -> Exercise:
     mac, ac, even = f"{cost.mac:g}", f"{cost.ac:g}", break_even(cost)
-    full = (
-        "five steps at full rate, or fifty" if cost == Cost() else f"{even:.3g} steps at full rate, or {10 * even:.3g}"
-    )
+    few, many = ("five", "fifty") if cost == Cost() else (f"{even:.3g}", f"{10 * even:.3g}")
     return Exercise(
         id="binarized.break_even",
         prompt=f"A multiplication with its addition costs {mac} pJ, an addition {ac} pJ. Up to which mean rate do T "
         "steps of spikes cost no more than one pass with numbers, the first layer aside? Answer: a function of T.",
         nudge="A weight is used once with numbers. How often is it used with spikes, in T steps at a mean rate r?",
         hint=f"T r additions against one multiplication with its addition: {ac} T r = {mac}.",
-        right=f"So {full} at a rate of 0.1. Against numbers that skip their zeros it is fewer.",
+        right=f"So {few} steps at full rate, or {many} at a rate of 0.1. Against numbers that skip their zeros it is "
+        "fewer.",
         reference=lambda steps: _even(steps, cost),
         inputs=lambda: [(8,), (16,), (64,)],
         diagnoses=(
