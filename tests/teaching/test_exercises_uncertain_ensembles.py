@@ -7,10 +7,10 @@ import torch
 from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
-from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.uncertain import ensembles
+from weightlore.teaching.exercises import Exercise, exercises
+from weightlore.teaching.exercises.uncertain import company, ensembles
 
-OURS = {e.id: e for e in vars(ensembles).values() if isinstance(e, ensembles.Exercise)}
+OURS = {e.id: e for part in (ensembles, company) for e in vars(part).values() if isinstance(e, Exercise)}
 
 
 def test_property_the_notebook_has_four():
@@ -65,10 +65,10 @@ def test_oracle_answers_by_hand(name, answer):
 
 
 def test_property_in_every_case_the_best_alone_is_not_the_best_to_add():
-    for p, y, chosen in ensembles.ADD_ONE.inputs():
+    for p, y, chosen in company.ADD_ONE.inputs():
         alone = -p[:, torch.arange(len(y)), y].log().mean(1)
         alone[chosen] = math.inf
-        assert int(alone.argmin()) != ensembles.ADD_ONE.reference(p, y, chosen)
+        assert int(alone.argmin()) != company.ADD_ONE.reference(p, y, chosen)
 
 
 def test_limit_an_answer_that_raises_is_a_wrong_answer():

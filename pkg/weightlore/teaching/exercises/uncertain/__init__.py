@@ -15,13 +15,13 @@ from weightlore.teaching.exercises.uncertain.calibration import TEMPERATURE_SLOP
 from weightlore.teaching.exercises.uncertain.calibration import TWO_EXPERTS as TWO_EXPERTS
 from weightlore.teaching.exercises.uncertain.chains import FORGOTTEN as FORGOTTEN
 from weightlore.teaching.exercises.uncertain.chains import LANGEVIN as LANGEVIN
+from weightlore.teaching.exercises.uncertain.company import ADD_ONE as ADD_ONE
 from weightlore.teaching.exercises.uncertain.conformal import ADDED_UP as ADDED_UP
 from weightlore.teaching.exercises.uncertain.conformal import HOW_MANY as HOW_MANY
 from weightlore.teaching.exercises.uncertain.conformal import MOVE_ENDS as MOVE_ENDS
 from weightlore.teaching.exercises.uncertain.conformal import THRESHOLD as THRESHOLD
 from weightlore.teaching.exercises.uncertain.distances import BALL_SCORE as BALL_SCORE
 from weightlore.teaching.exercises.uncertain.distances import OWN_SPREAD as OWN_SPREAD
-from weightlore.teaching.exercises.uncertain.ensembles import ADD_ONE as ADD_ONE
 from weightlore.teaching.exercises.uncertain.ensembles import MEAN_GAIN as MEAN_GAIN
 from weightlore.teaching.exercises.uncertain.ensembles import OWN_NUMBERS as OWN_NUMBERS
 from weightlore.teaching.exercises.uncertain.ensembles import RESTARTS as RESTARTS

@@ -1,50 +1,82 @@
-"""Ensembles: what members cost, what their mean gains, when a snapshot is taken, and which member to add."""
+"""Ensembles: what members cost, what their mean gains, and when a snapshot is taken."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from weightlore.networks import mlp
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
+from weightlore.teaching.variants.chance import integer, one_of
+from weightlore.teaching.variants.families import Variants
 from weightlore.uncertainty.diversity import log_ambiguity
 from weightlore.uncertainty.ensembles import batch_ensemble, combine, cyclic_cosine
 from weightlore.uncertainty.measures import nll_categorical
 
-__all__ = ["ADD_ONE", "MEAN_GAIN", "OWN_NUMBERS", "RESTARTS"]
+__all__ = ["MEAN_GAIN", "OWN_NUMBERS", "RESTARTS", "VARIANTS"]
 
-SIZES = (64, 32, 10)
-
-
-def _own() -> int:
-    """Count what four members have beside the network that they share."""
-    generator = torch.Generator().manual_seed(0)
-    plain = mlp(SIZES, generator=generator)
-    shared = batch_ensemble(plain, members=4, generator=generator)
-    inside, alone = (sum(p.numel() for p in model.parameters()) for model in (shared, plain))
-    return inside - alone
+WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 
 
-OWN_NUMBERS = Exercise(
-    id="uncertain.own_numbers",
-    prompt="How many parameters do the four members of a BatchEnsemble add to a network 64-32-10? Answer: a whole "
-    "number.",
-    nudge="A member has two vectors in each layer. How long are they?",
-    hint="r is as long as the layer's output, s as its input; two layers, four members, and biases are shared.",
-    right="Four whole networks would have added three times 2,410.",
-    reference=_own,
-    diagnoses=(
-        Diagnosis("one member", "This is what one member adds; there are four.", lambda: 138),
-        Diagnosis("three", "All four members have vectors of their own, the first one, too.", lambda: 3 * 138),
-        Diagnosis("outputs", "You counted r alone; the inputs have factors as well.", lambda: 4 * (32 + 10)),
-        Diagnosis("inputs", "You counted s alone; the outputs have factors as well.", lambda: 4 * (64 + 32)),
-        Diagnosis("hidden once", "The hidden units are outputs of one layer and inputs of the next: count them twice.",
-                  lambda: 4 * sum(SIZES)),
-        Diagnosis("biases", "The members share the biases.", lambda: 4 * (138 + 42)),
-        Diagnosis("whole", "These are three more whole networks.", lambda: 3 * 2410),
-    ),
-)  # fmt: skip
+@dataclass(frozen=True)
+class _Shared:
+    """The sizes of a network, and how many members share it."""
+
+    sizes: tuple[int, int, int] = (64, 32, 10)
+    members: int = 4
+
+    @property
+    def vectors(self) -> int:
+        """What one member has for itself."""
+        inputs, hidden, classes = self.sizes
+        return inputs + 2 * hidden + classes
+
+    @property
+    def whole(self) -> int:
+        return sum(p.numel() for p in mlp(self.sizes, generator=torch.Generator()).parameters())
+
+    def own(self) -> int:
+        """Count what the members have beside the network that they share."""
+        generator = torch.Generator().manual_seed(0)
+        plain = mlp(self.sizes, generator=generator)
+        shared = batch_ensemble(plain, members=self.members, generator=generator)
+        inside, alone = (sum(p.numel() for p in model.parameters()) for model in (shared, plain))
+        return inside - alone
+
+
+def _shares(generator: torch.Generator) -> _Shared:
+    sizes = one_of(generator, (16, 20, 36, 49, 100)), integer(generator, 12, 40), integer(generator, 3, 9)
+    return _Shared(sizes, integer(generator, 3, 8))
+
+
+def _own_numbers(d: _Shared) -> Exercise:
+    (inputs, hidden, classes), S, one = d.sizes, d.members, d.vectors
+    members, fewer, whole = WORDS[S], WORDS[S - 1], (S - 1) * d.whole
+    return Exercise(
+        id="uncertain.own_numbers",
+        prompt=f"How many parameters do the {members} members of a BatchEnsemble add to a network "
+        f"{inputs}-{hidden}-{classes}? Answer: a whole number.",
+        nudge="A member has two vectors in each layer. How long are they?",
+        hint=f"r is as long as the layer's output, s as its input; two layers, {members} members, and biases are "
+        "shared.",
+        right=f"{members.capitalize()} whole networks would have added {fewer} times {d.whole:,}.",
+        reference=d.own,
+        diagnoses=(
+            Diagnosis("one member", f"This is what one member adds; there are {members}.", lambda: one),
+            Diagnosis(fewer, f"All {members} members have vectors of their own, the first one, too.",
+                      lambda: (S - 1) * one),
+            Diagnosis("outputs", "You counted r alone; the inputs have factors as well.",
+                      lambda: S * (hidden + classes)),
+            Diagnosis("inputs", "You counted s alone; the outputs have factors as well.",
+                      lambda: S * (inputs + hidden)),
+            Diagnosis("hidden once", "The hidden units are outputs of one layer and inputs of the next: count them "
+                      "twice.", lambda: S * (one - hidden)),
+            Diagnosis("biases", "The members share the biases.", lambda: S * (one + hidden + classes)),
+            Diagnosis("whole", f"These are {fewer} more whole networks.", lambda: whole),
+        ),
+    )  # fmt: skip
 
 
 def _answers() -> list[tuple[Tensor, Tensor]]:
@@ -60,33 +92,61 @@ def _of_true(p: Tensor, y: Tensor) -> Tensor:
     return p[:, torch.arange(len(y)), y]
 
 
+@dataclass(frozen=True)
+class _Weight:
+    """How often one of the members counts."""
+
+    member: int = 0
+    times: int = 1
+
+    def of(self, score: Callable[[Tensor, Tensor], float]) -> Callable[[Tensor, Tensor], float]:
+        """Return a score of all members, one of them repeated."""
+        return lambda p, y: score(torch.cat([p, *[p[self.member : self.member + 1]] * (self.times - 1)]), y)
+
+
 def _gain(p: Tensor, y: Tensor) -> float:
     return log_ambiguity(p, y).gain
 
 
-MEAN_GAIN = Exercise(
-    id="uncertain.mean_gain",
-    prompt="What do members gain in log loss when their probabilities are averaged? Answer: a function of (p, y), p of "
-    "shape (S, N, C), y of shape (N,), that returns the gain in nats, mean over pictures.",
-    nudge="One number is the mean of losses, the other the loss of a mean.",
-    hint="Take the probabilities of the true classes, (S, N). ln of their mean, less the mean of their ln.",
-    right="It is never negative: the logarithm is concave.",
-    reference=_gain,
-    inputs=_answers,
-    diagnoses=(
-        Diagnosis("sign", "The gain is what the members lose more: it is positive.", lambda p, y: -_gain(p, y)),
-        Diagnosis("sum", "You added over the pictures; take their mean.", lambda p, y: len(y) * _gain(p, y)),
+def _mean_gain(d: _Weight) -> Exercise:
+    counts = "" if d.times == 1 else f" and p[{d.member}] counts {WORDS[d.times]} times"
+    repeated = "" if d.times == 1 else f", with p[{d.member}] {WORDS[d.times]} times,"
+    gain = d.of(_gain)
+    equal = () if d.times == 1 else (
+        Diagnosis("equal weights", f"p[{d.member}] counts {WORDS[d.times]} times.", _gain),
+    )  # fmt: skip
+    return Exercise(
+        id="uncertain.mean_gain",
+        prompt=f"What do members gain in log loss when their probabilities are averaged{counts}? Answer: a function of "
+        "(p, y), p of shape (S, N, C), y of shape (N,), that returns the gain in nats, mean over pictures.",
+        nudge="One number is the mean of losses, the other the loss of a mean.",
+        hint=f"Take the probabilities of the true classes, (S, N). ln of their mean{repeated or ','} less the mean of "
+        "their ln.",
+        right="It is never negative: the logarithm is concave.",
+        reference=gain,
+        inputs=_answers,
+        diagnoses=(
+            Diagnosis("sign", "The gain is what the members lose more: it is positive.", lambda p, y: -gain(p, y)),
+            Diagnosis("sum", "You added over the pictures; take their mean.", lambda p, y: len(y) * gain(p, y)),
+            *_halves(d),
+            Diagnosis("bits", "This is in bits; use the natural logarithm.", lambda p, y: gain(p, y) / math.log(2)),
+            *equal,
+        ),
+    )  # fmt: skip
+
+
+def _halves(d: _Weight) -> tuple[Diagnosis, ...]:
+    return (
         Diagnosis("together", "This is the loss of the mean alone; how much smaller is it than that of the members?",
-                  lambda p, y: log_ambiguity(p, y).ensemble),
+                  d.of(lambda p, y: log_ambiguity(p, y).ensemble)),
         Diagnosis("apart", "This is the loss of the members on average; take off that of the mean.",
-                  lambda p, y: log_ambiguity(p, y).members),
+                  d.of(lambda p, y: log_ambiguity(p, y).members)),
         Diagnosis("geometric", "You averaged logarithms and normalized; here probabilities are averaged.",
-                  lambda p, y: log_ambiguity(p, y).members - float(nll_categorical(combine(p, rule="geometric"), y))),
+                  d.of(lambda p, y:
+                       log_ambiguity(p, y).members - float(nll_categorical(combine(p, rule="geometric"), y)))),
         Diagnosis("best", "Compare with the members on average, not with the best of them.",
-                  lambda p, y: float((-_of_true(p, y).log().mean(1)).min()) - log_ambiguity(p, y).ensemble),
-        Diagnosis("bits", "This is in bits; use the natural logarithm.", lambda p, y: _gain(p, y) / math.log(2)),
-    ),
-)  # fmt: skip
+                  d.of(lambda p, y: float((-_of_true(p, y).log().mean(1)).min()) - log_ambiguity(p, y).ensemble)),
+    )  # fmt: skip
 
 
 def _steps() -> list[tuple[int, int, int]]:
@@ -97,21 +157,17 @@ def _cosine(turn: float) -> float:
     return (math.cos(math.pi * turn) + 1) / 2
 
 
-RESTARTS = Exercise(
-    id="uncertain.restarts",
-    prompt="Write the learning rate of snapshots, in units of the largest. Answer: a function of "
-    "(step, steps, cycles), step counted from 1, cycles a divisor of steps, that returns a number.",
-    nudge="How far into its cycle is a step, and what is that at the first step of each?",
-    hint="c = steps / cycles; how far: ((step - 1) mod c) / c; then half of cos(pi how far) + 1.",
-    right="At step 21 of 100 with five cycles it is 1 again.",
-    reference=lambda step, steps, cycles: cyclic_cosine(step, steps, cycles),
-    inputs=_steps,
-    diagnoses=(
+def _restarts(low: float) -> Exercise:
+    floor = "" if low == 0 else f", if each cycle falls to {low:g} and not to 0"
+    wave = "half of cos(pi how far) + 1" if low == 0 else (
+        f"{low:g} + {1 - low:g} c, with c half of cos(pi how far) + 1"
+    )  # fmt: skip
+    found = (
         Diagnosis("from zero", "Steps are counted from 1: the first has the full rate.",
                   lambda step, steps, cycles: _cosine(step % (steps // cycles) / (steps // cycles))),
         Diagnosis("no restart", "This falls once in the whole training; it must start again with each cycle.",
                   lambda step, steps, cycles: _cosine((step - 1) / steps)),
-        Diagnosis("whole wave", "A cycle goes from 1 to nearly 0: half a wave, pi and not 2 pi.",
+        Diagnosis("whole wave", f"A cycle goes from 1 to nearly {low:g}: half a wave, pi and not 2 pi.",
                   lambda step, steps, cycles: _cosine(2 * ((step - 1) % (steps // cycles)) / (steps // cycles))),
         Diagnosis("rises", "It rises within a cycle; snapshots are taken where the rate is low.",
                   lambda step, steps, cycles: 1 - cyclic_cosine(step, steps, cycles)),
@@ -119,71 +175,43 @@ RESTARTS = Exercise(
                   lambda step, steps, cycles: 2 * cyclic_cosine(step, steps, cycles)),
         Diagnosis("cycles", "A cycle has steps / cycles steps, not cycles.",
                   lambda step, steps, cycles: _cosine((step - 1) % cycles / cycles)),
-    ),
-)  # fmt: skip
+    )  # fmt: skip
+    return Exercise(
+        id="uncertain.restarts",
+        prompt=f"Write the learning rate of snapshots, in units of the largest{floor}. Answer: a function of "
+        "(step, steps, cycles), step counted from 1, cycles a divisor of steps, that returns a number.",
+        nudge="How far into its cycle is a step, and what is that at the first step of each?",
+        hint=f"c = steps / cycles; how far: ((step - 1) mod c) / c; then {wave}."
+        if low == 0 else f"Of a cycle, the part ((step - 1) mod k) / k is over, k = steps / cycles; then {wave}.",
+        right="At step 21 of 100 with five cycles it is 1 again.",
+        reference=_above(low, cyclic_cosine),
+        inputs=_steps,
+        diagnoses=found if low == 0 else (*(_raised(low, one) for one in found), *_floors(low)),
+    )  # fmt: skip
 
 
-def _pools() -> list[tuple[Tensor, Tensor, list[int]]]:
-    """Members of which the best alone, among those that are left, is not the best to add; one that is chosen is."""
-    drawn, found = torch.Generator().manual_seed(2), []
-    for chosen in ([0], [3, 5], [1, 4]):
-        case = _pool(chosen, drawn)
-        while _added(*case) in (_alone(*case), _again(*case), _shifted(*case)):
-            case = _pool(chosen, drawn)
-        found.append(case)
-    return found
+def _above(low: float, rate: Callable[..., float]) -> Callable[..., float]:
+    return lambda step, steps, cycles: low + (1 - low) * rate(step, steps, cycles)
 
 
-def _pool(chosen: list[int], drawn: torch.Generator) -> tuple[Tensor, Tensor, list[int]]:
-    """Draw six members for 30 pictures; those that are chosen know more."""
-    y = torch.randint(4, (30,), generator=drawn)
-    z = 1.5 * torch.randn(6, 30, 4, generator=drawn, dtype=torch.float64)
-    skill = torch.ones(6, 1, 1, dtype=torch.float64).index_fill(0, torch.tensor(chosen), 4.0)
-    return (z + skill * functional.one_hot(y, 4)).softmax(2), y, chosen
+def _raised(low: float, one: Diagnosis) -> Diagnosis:
+    return one if one.wrong is None else replace(one, wrong=_above(low, one.wrong))
 
 
-def _left(p: Tensor, chosen: list[int]) -> list[int]:
-    return [i for i in range(len(p)) if i not in chosen]
+def _floors(low: float) -> tuple[Diagnosis, ...]:
+    return (
+        Diagnosis("to zero", f"This falls to 0; it must stay above {low:g}.", cyclic_cosine),
+        Diagnosis("shifted", f"You added {low:g}; the first rate is 1, so that what falls is {1 - low:g}.",
+                  lambda step, steps, cycles: low + cyclic_cosine(step, steps, cycles)),
+        Diagnosis("cut off", "The rate falls evenly to the end of a cycle; it is not cut off before.",
+                  lambda step, steps, cycles: max(low, cyclic_cosine(step, steps, cycles))),
+    )  # fmt: skip
 
 
-def _losses(p: Tensor, y: Tensor, chosen: list[int]) -> list[float]:
-    return [float(nll_categorical(combine(p[[*chosen, i]]), y)) for i in range(len(p))]
+RESTARTS, MEAN_GAIN, OWN_NUMBERS = _restarts(0.0), _mean_gain(_Weight()), _own_numbers(_Shared())
 
-
-def _added(p: Tensor, y: Tensor, chosen: list[int]) -> int:
-    return min(_left(p, chosen), key=_losses(p, y, chosen).__getitem__)
-
-
-def _alone(p: Tensor, y: Tensor, chosen: list[int]) -> int:
-    return min(_left(p, chosen), key=_losses(p, y, []).__getitem__)
-
-
-def _worst(p: Tensor, y: Tensor, chosen: list[int]) -> int:
-    return max(_left(p, chosen), key=_losses(p, y, chosen).__getitem__)
-
-
-def _again(p: Tensor, y: Tensor, chosen: list[int]) -> int:
-    return min(range(len(p)), key=_losses(p, y, chosen).__getitem__)
-
-
-def _shifted(p: Tensor, y: Tensor, chosen: list[int]) -> int:
-    return _left(p, chosen).index(_added(p, y, chosen))
-
-
-ADD_ONE = Exercise(
-    id="uncertain.add_one",
-    prompt="Some members are chosen; which one is added next? Answer: a function of (p, y, chosen), p of shape "
-    "(S, N, C), y of shape (N,), chosen a list of numbers, that returns the number of the member, not chosen so far, "
-    "with which the log loss of the mean is smallest.",
-    nudge="Try each of those that are left. What is compared?",
-    hint="For each i that is left: the mean of p[chosen + [i]] over members, then its log loss on y.",
-    right="The best alone is often not the best to add.",
-    reference=_added,
-    inputs=_pools,
-    diagnoses=(
-        Diagnosis("alone", "This one is best alone; you want the best company for those that are chosen.", _alone),
-        Diagnosis("largest", "This one makes the loss largest.", _worst),
-        Diagnosis("again", "It is chosen already; take one that is left.", _again),
-        Diagnosis("place", "This is its place among those that are left; give its number in p.", _shifted),
-    ),
-)
+VARIANTS = {
+    OWN_NUMBERS.id: Variants(_own_numbers, _shares),
+    MEAN_GAIN.id: Variants(_mean_gain, lambda generator: _Weight(integer(generator, 0, 2), integer(generator, 3, 6))),
+    RESTARTS.id: Variants(_restarts, lambda generator: one_of(generator, (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5))),
+}
