@@ -5,7 +5,7 @@ from torch import Tensor
 
 from weightlore.binary import binarize
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
-from weightlore.teaching.variants.chance import one_of, several
+from weightlore.teaching.variants.chance import integer, one_of, several
 from weightlore.teaching.variants.families import Variants
 
 __all__ = ["BEST_SCALE", "CLOSEST", "VARIANTS"]
@@ -147,5 +147,5 @@ CLOSEST, BEST_SCALE = _closest(WEIGHTS), _priced(0.0)
 
 VARIANTS = {
     CLOSEST.id: Variants(_closest, _drawn),
-    BEST_SCALE.id: Variants(_priced, lambda generator: one_of(generator, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 10.0))),
+    BEST_SCALE.id: Variants(_priced, lambda generator: integer(generator, 1, 40) / 2),
 }

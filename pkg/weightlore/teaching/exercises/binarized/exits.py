@@ -63,8 +63,8 @@ class _Exit:
         return choose_level(potential, targets, self.rule, loss=loss, t_min=self.t_min).exit.level
 
 
-def _exits(generator: torch.Generator) -> _Exit:
-    return _Exit(one_of(generator, ("potential", "margin")), integer(generator, 1, 6))
+def _exits(generator: torch.Generator, most: int) -> _Exit:
+    return _Exit(one_of(generator, ("potential", "margin")), integer(generator, 1, most))
 
 
 def _courses() -> list[tuple[Tensor, float]]:
@@ -189,4 +189,7 @@ def _chosen_level(d: _Exit) -> Exercise:
 
 EXIT_STEP, CHOSEN_LEVEL = _exit_step(_Exit()), _chosen_level(_Exit())
 
-VARIANTS = {EXIT_STEP.id: Variants(_exit_step, _exits), CHOSEN_LEVEL.id: Variants(_chosen_level, _exits)}
+VARIANTS = {
+    EXIT_STEP.id: Variants(_exit_step, functools.partial(_exits, most=6)),
+    CHOSEN_LEVEL.id: Variants(_chosen_level, functools.partial(_exits, most=10)),
+}

@@ -92,7 +92,9 @@ class _Stairs:
 
 
 def _stairs(generator: torch.Generator) -> _Stairs:
-    return _Stairs(one_of(generator, (0.5, 1.0, 2.0, 4.0)), one_of(generator, (0.25, 0.5, 0.75)))
+    return _Stairs(
+        one_of(generator, (0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)), one_of(generator, (0.25, 0.5, 0.75))
+    )
 
 
 def _stepped(d: _Stairs) -> Exercise:

@@ -139,7 +139,11 @@ def _fewest(start: float, allowed: float) -> int:
 
 def _fewest_steps(n: int) -> Exercise:
     """So that the error is at most 1/n, for an even n."""
-    half, allowed, use = n // 2, f"{1 / n:g}", "; the next notebook makes use of it" if n == 100 else ""
+    half, allowed, use = (
+        n // 2,
+        "0.01" if n == 100 else f"1/{n}",
+        "; the next notebook makes use of it" if n == 100 else "",
+    )
     return Exercise(
         id="binarized.fewest_steps",
         prompt=f"How many steps does it take until the rate is within {allowed} of the current z, whatever z from 0 to "
@@ -175,8 +179,8 @@ def _off_by_one(n: int, half: int) -> tuple[Diagnosis, ...]:
 
 @functools.cache
 def _hard(z: float, threshold: float) -> float:
-    """The rate over whole periods, of which sixty steps hold at least one."""
-    spikes = _spikes([z] * 60, threshold=threshold, reset="zero")
+    """The rate over whole periods, of which eighty steps hold at least one."""
+    spikes = _spikes([z] * 80, threshold=threshold, reset="zero")
     return float(spikes[: int(spikes.nonzero()[-1]) + 1].mean())
 
 
@@ -268,7 +272,7 @@ HARD_RATE, ZERO_MEAN = _hard_rate(1.0), _zero_mean(_Currents())
 
 VARIANTS = {
     SPIKE_TRAIN.id: Variants(_spike_train, _drives),
-    FEWEST_STEPS.id: Variants(_fewest_steps, lambda generator: one_of(generator, (8, 10, 16, 20, 32, 40, 50, 80))),
-    HARD_RATE.id: Variants(_hard_rate, lambda generator: one_of(generator, (0.5, 0.75, 1.5, 2.0, 2.5, 3.0, 4.0))),
+    FEWEST_STEPS.id: Variants(_fewest_steps, lambda generator: 2 * integer(generator, 4, 49)),
+    HARD_RATE.id: Variants(_hard_rate, lambda generator: integer(generator, 2, 24) / 4),
     ZERO_MEAN.id: Variants(_zero_mean, _currents),
 }

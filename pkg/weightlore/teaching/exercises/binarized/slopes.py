@@ -7,7 +7,7 @@ from torch import Tensor
 
 from weightlore.binary import binarize, binary_gradient
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
-from weightlore.teaching.variants.chance import one_of
+from weightlore.teaching.variants.chance import integer, one_of
 from weightlore.teaching.variants.families import Variants
 
 __all__ = ["CENTERING", "GRADIENT", "VARIANTS"]
@@ -156,5 +156,5 @@ VARIANTS = {
     GRADIENT.id: Variants(
         _gradient, lambda generator: _Mapping(one_of(generator, LIMITS), one_of(generator, (False, True)))
     ),
-    CENTERING.id: Variants(_centering, lambda generator: one_of(generator, (0.25, 0.5, 0.75, 1.5, 2.0, 2.5, 4.0))),
+    CENTERING.id: Variants(_centering, lambda generator: integer(generator, 1, 40) / 8),
 }

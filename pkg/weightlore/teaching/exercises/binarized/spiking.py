@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from weightlore.binary import absorb_scales
 from weightlore.spiking import Cost, Neuron, SpikingLayer, SpikingNetwork, break_even
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
-from weightlore.teaching.variants.chance import one_of
+from weightlore.teaching.variants.chance import integer, one_of
 from weightlore.teaching.variants.families import Variants
 
 __all__ = ["ABSORB", "BREAK_EVEN", "VARIANTS"]
@@ -103,7 +103,7 @@ def _break_even(cost: Cost) -> Exercise:
 ABSORB, BREAK_EVEN = _absorb(1), _break_even(Cost())
 
 VARIANTS = {
-    ABSORB.id: Variants(_absorb, lambda generator: one_of(generator, (2, 3, 4, 5, 8, 10, 16, 32))),
+    ABSORB.id: Variants(_absorb, lambda generator: integer(generator, 2, 127)),
     BREAK_EVEN.id: Variants(
         _break_even,
         lambda generator: Cost(

@@ -8,7 +8,7 @@ from torch import nn
 
 from weightlore.bitslice import force, masked, prune
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
-from weightlore.teaching.variants.chance import one_of, several
+from weightlore.teaching.variants.chance import integer, one_of, several
 from weightlore.teaching.variants.families import Variants
 from weightlore.training import sgd
 
@@ -41,7 +41,7 @@ class _Pull:
 
 def _pulls(generator: torch.Generator) -> _Pull:
     cell_bits, slices = one_of(generator, ((1, 6), (1, 8), (2, 3), (2, 4)))
-    return _Pull(one_of(generator, (1, 2, 3, 5, 10)), cell_bits, slices)
+    return _Pull(integer(generator, 1, 20), cell_bits, slices)
 
 
 def _equal_force(d: _Pull) -> Exercise:
@@ -219,6 +219,6 @@ VARIANTS = {
     EQUAL_FORCE.id: Variants(_equal_force, _pulls),
     PRUNED_STEP.id: Variants(_pruned_step, _tunings),
     LEARNED_STEP.id: Variants(
-        _learned_step, lambda generator: _Grid(one_of(generator, (2, 3, 4, 5, 10)), one_of(generator, (1, 2, 3)))
+        _learned_step, lambda generator: _Grid(integer(generator, 2, 12), integer(generator, 1, 5))
     ),
 }

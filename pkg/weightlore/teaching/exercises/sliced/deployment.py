@@ -256,9 +256,9 @@ SATURATED, WHOLE_CHIP = _saturated(0), _whole_chip(_Chip())
 VARIANTS = {
     EXPECTED_SUM.id: Variants(_expected_sum, _slices),
     CUT_OFF.id: Variants(_cut_off, _cuts),
-    SATURATED.id: Variants(_saturated, lambda generator: integer(generator, 2, 12)),
+    SATURATED.id: Variants(_saturated, lambda generator: integer(generator, 2, 20)),
     WHOLE_CHIP.id: Variants(
         _whole_chip,
-        lambda generator: _Chip(one_of(generator, (0.02, 0.04, 0.05, 0.08)), one_of(generator, (2.0, 3.0, 4.0, 0.5))),
+        lambda generator: _Chip(integer(generator, 2, 9) / 100, one_of(generator, (0.25, 0.5, 1.5, 2.0, 3.0, 4.0))),
     ),
 }

@@ -221,6 +221,6 @@ SHIFT_AND_ADD, PEDESTAL, SERIES = _shift_and_add(_Order()), _pedestal(1), _serie
 
 VARIANTS = {
     SHIFT_AND_ADD.id: Variants(_shift_and_add, _orders),
-    PEDESTAL.id: Variants(_pedestal, lambda generator: one_of(generator, (8, 16, 24, 32, 48, 64, 96, 128))),
+    PEDESTAL.id: Variants(_pedestal, lambda generator: integer(generator, 5, 128)),
     SERIES.id: Variants(_series, lambda generator: _Path(integer(generator, 1, 8), integer(generator, 1, 8))),
 }
