@@ -136,7 +136,7 @@ def _hint(notebook: Notebook, exercise_id: str) -> str:
 
 def _imports(notebook: Notebook) -> str:
     """Return the setup of a tutorial and the imports of its other cells."""
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code" and "install" not in tags_of(cell)]
     lines = dict.fromkeys(["from weightlore import teaching"])
     for node in (node for source in code[1:] for node in ast.parse(source).body):
         if isinstance(node, ast.Import | ast.ImportFrom):

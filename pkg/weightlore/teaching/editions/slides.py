@@ -134,7 +134,7 @@ def slides(notebook: Notebook, name: str, *, elsewhere: Elsewhere) -> Notebook:
     show, folder = _Show(), name.rpartition("/")[0]
     for cell in notebook.cells:
         tags = tags_of(cell)
-        if tags & {"setup", "instructor"}:
+        if tags & {"install", "setup", "instructor"}:
             continue
         if cell.cell_type == "code":
             show.ran(cell)

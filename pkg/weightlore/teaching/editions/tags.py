@@ -17,6 +17,7 @@ from weightlore.teaching.notebooks import Notebook
 __all__ = ["TAGS", "contradictions", "require_tags", "tags_of"]
 
 TAGS = {
+    "install": "gets the package where nothing is installed, and does nothing elsewhere; before the setup",
     "setup": "imports and settings; the first code cell, and in every edition",
     "figure": "shows a picture; a slide of its own",
     "knob": "shows a figure that can be turned; a slide of its own",
@@ -26,7 +27,7 @@ TAGS = {
     "notes": "what the presenter of the slides reads; nobody else gets it",
     "remove-cell": "the book leaves the cell out",
 }
-CODE = ("setup", "figure", "knob", "exercise")
+CODE = ("install", "setup", "figure", "knob", "exercise")
 PRIVATE = ("instructor", "notes")
 TOGETHER = (("exercise", "solution"), ("setup", "exercise"), ("exercise", "instructor"), ("exercise", "notes"))
 CHECKER = re.compile(r"\bcheck\(\s*[\"']([a-z_]+\.[a-z0-9_]+)[\"']")
@@ -96,11 +97,17 @@ def _alone(cell: Notebook) -> Iterator[str]:
 
 
 def _setup(notebook: Notebook) -> Iterator[str]:
-    code = [i for i, cell in enumerate(notebook.cells, start=1) if cell.cell_type == "code"]
+    code = [i for i, cell in enumerate(notebook.cells, start=1) if cell.cell_type == "code" and not _installs(cell)]
     setups = [i for i, cell in enumerate(notebook.cells, start=1) if "setup" in tags_of(cell)]
     if setups != code[:1]:
         where = f"it is on cell {', '.join(map(str, setups))}" if setups else "no cell has it"
         yield f"the first code cell, and no other, has the tag 'setup'; {where}"
+    late = [i for i, cell in enumerate(notebook.cells, start=1) if _installs(cell) and i > min(code, default=i)]
+    yield from (f"cell {i} installs the package after it was used; put it before the setup" for i in late)
+
+
+def _installs(cell: Notebook) -> bool:
+    return "install" in tags_of(cell)
 
 
 def _order(notebook: Notebook) -> Iterator[str]:
