@@ -7,10 +7,10 @@ import torch
 from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
-from weightlore.teaching.exercises import exercises
-from weightlore.teaching.exercises.uncertain import calibration
+from weightlore.teaching.exercises import Exercise, exercises
+from weightlore.teaching.exercises.uncertain import calibration, repairs
 
-OURS = {e.id: e for e in vars(calibration).values() if isinstance(e, calibration.Exercise)}
+OURS = {e.id: e for part in (calibration, repairs) for e in vars(part).values() if isinstance(e, Exercise)}
 
 
 def test_property_the_notebook_has_six():
@@ -51,7 +51,7 @@ def test_property_both_experts_are_calibrated_when_the_answer_holds():
     tells = (torch.rand(2, n, generator=generator) < 0.8) == event  # each signal is right eight times in ten
     both = tells.all(0)
     assert [abs(float(event[told].double().mean()) - 0.8) < 0.01 for told in tells] == [True, True]
-    assert abs(float(event[both].double().mean()) - calibration.TWO_EXPERTS.reference(0.8, 0.8)) < 0.01
+    assert abs(float(event[both].double().mean()) - repairs.TWO_EXPERTS.reference(0.8, 0.8)) < 0.01
 
 
 def test_limit_an_answer_that_raises_is_a_wrong_answer():

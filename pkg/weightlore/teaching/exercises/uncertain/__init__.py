@@ -10,9 +10,6 @@ from weightlore.teaching.exercises.uncertain.bayesian import TOO_SURE as TOO_SUR
 from weightlore.teaching.exercises.uncertain.calibration import BINNED_ERROR as BINNED_ERROR
 from weightlore.teaching.exercises.uncertain.calibration import CONSTANT_PARTS as CONSTANT_PARTS
 from weightlore.teaching.exercises.uncertain.calibration import NOISE_FLOOR as NOISE_FLOOR
-from weightlore.teaching.exercises.uncertain.calibration import STRETCH as STRETCH
-from weightlore.teaching.exercises.uncertain.calibration import TEMPERATURE_SLOPE as TEMPERATURE_SLOPE
-from weightlore.teaching.exercises.uncertain.calibration import TWO_EXPERTS as TWO_EXPERTS
 from weightlore.teaching.exercises.uncertain.chains import FORGOTTEN as FORGOTTEN
 from weightlore.teaching.exercises.uncertain.chains import LANGEVIN as LANGEVIN
 from weightlore.teaching.exercises.uncertain.company import ADD_ONE as ADD_ONE
@@ -37,6 +34,9 @@ from weightlore.teaching.exercises.uncertain.measures import VOTES as VOTES
 from weightlore.teaching.exercises.uncertain.one_pass import PLUS_FIVE as PLUS_FIVE
 from weightlore.teaching.exercises.uncertain.one_pass import PULL as PULL
 from weightlore.teaching.exercises.uncertain.one_pass import SAME_CURVE as SAME_CURVE
+from weightlore.teaching.exercises.uncertain.repairs import STRETCH as STRETCH
+from weightlore.teaching.exercises.uncertain.repairs import TEMPERATURE_SLOPE as TEMPERATURE_SLOPE
+from weightlore.teaching.exercises.uncertain.repairs import TWO_EXPERTS as TWO_EXPERTS
 from weightlore.teaching.exercises.uncertain.sources import FLIP_FLOOR as FLIP_FLOOR
 from weightlore.teaching.exercises.uncertain.sources import HOW_MANY_MORE as HOW_MANY_MORE
 from weightlore.teaching.exercises.uncertain.sources import KNOWN_LINE as KNOWN_LINE
