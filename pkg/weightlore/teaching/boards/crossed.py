@@ -43,7 +43,7 @@ def crossed_board() -> Diagram:
         *_opened("sliced, on a chip that misses", "sliced-chipped", 270),
         *_opened("narrowed, adapted to turned digits", "narrowed-adapted", 340),
         words(14, 412, "cells miss alike: emptiness is a risk"),
-        words(14, 440, "each by its share: it is none"),
+        words(14, 440, "each by its share: hardly any"),
     ]
     alt = (
         "Twins: d is the answer of the network that had a fate, less that of its healthy twin. The effect is the "
@@ -52,7 +52,7 @@ def crossed_board() -> Diagram:
         f"{together:.2f} for all {CELLS} together; {0.05 * CELLS:.2f} would miss it by chance. Below, two cells, "
         "ten pairs each on a line with zero: sliced, on a chip that misses, all pairs lie on the side of loss; "
         "narrowed, adapted to turned digits, they lie on both sides. Last, if all cells miss alike, emptiness is a "
-        "risk; if each misses by its share, it is none."
+        "risk; if each misses by its share, hardly any."
     )
     return blackboard("The board of chapter 7", parts, 456, alt)
 
