@@ -1,4 +1,4 @@
-"""What is computed for a board is right: how far honest forecasters are off, which effect is needed, when spikes come."""
+"""What is computed for a board is right: how far honest forecasters are off, the effect needed, the steps of spikes."""
 
 import re
 
