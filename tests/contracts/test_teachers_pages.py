@@ -1,6 +1,7 @@
 """Contract: a lecturer who has never seen the book finds everything for a class on the chapter's page."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -8,6 +9,7 @@ import pytest
 from tests.contracts.files import ROOT, notebooks
 
 from weightlore.teaching.boards import drawn_chapters
+from weightlore.teaching.variants import families
 
 COMING: tuple[str, ...] = ()  # chapters whose page is still being written; the list may only shrink
 HEADINGS = (
@@ -120,6 +122,37 @@ def test_property_tables_say_what_is_in_them(chapter):
         turns = [int(row[column]) for row in order[1:] if row[column]]
         assert turns == list(range(1, len(turns) + 1)), f"the turns of the {order[0][column]} minutes"
         assert turns
+
+
+def minute(clock: str) -> int:
+    """Minutes since midnight."""
+    hours, minutes = clock.split(":")
+    return 60 * int(hours) + int(minutes)
+
+
+@pytest.mark.parametrize(("course", "weeks"), [("Five weeks", 5), ("Ten weeks", 10)])
+def test_property_a_course_goes_through_every_chapter_and_asks_what_has_variants(course, weeks):
+    (table,) = tables(sections((ROOT / "book" / "instructors" / "courses.md").read_text("utf-8"))[course])
+    assert [row[0] for row in table[1:]] == [str(week + 1) for week in range(weeks)]
+    asked = {int(number) for row in table[1:] for number in row[1].split(", ")}
+    assert asked == {int(path.parent.name[0]) for path in notebooks()}
+    for row in table[1:]:
+        names = [re.fullmatch(r"`(\w+)\.\w+`", name.strip()) for name in row[5].split(",") if "`" in name]
+        given = {path.parent.name[2:] for path in notebooks() if path.parent.name[0] in row[1].split(", ")}
+        assert {match[1] for match in names if match} <= given, f"week {row[0]} asks what it has not taught"
+        assert all(match[0].strip("`") in families(match[1]) for match in names if match)
+        assert names or row[0] == str(weeks)
+        assert all(names)
+
+
+def test_property_a_day_has_no_hole():
+    (table,) = tables(sections((ROOT / "book" / "instructors" / "courses.md").read_text("utf-8"))["One day"])
+    times = [tuple(map(minute, row[0].split("-"))) for row in table[1:]]
+    assert all(end == start for (_, end), (start, _) in pairwise(times))
+    for (start, end), row in zip(times, table[1:], strict=True):
+        length = re.search(r"(50|90) minutes", row[2])
+        assert end > start
+        assert not length or end - start == int(length[1])
 
 
 PLAN = "| minutes | what |\n|---|---|\n| 0-20 | a |\n| 20-50 | b |\n"
