@@ -52,8 +52,8 @@ def _interval_fine(d: _Sides) -> Exercise:
     return Exercise(
         id="uncertain.interval_fine",
         prompt=f"The interval score is the width of an interval plus a fine {fine}; a is the share that the level "
-        "allows to lie there. Answer: a function of (lower, upper, y, level), three tensors of shape (N,) and the level, such "
-        "as 0.9, that returns shape (N,).",
+        "allows to lie there. Answer: a function of (lower, upper, y, level), three tensors of shape (N,) and the "
+        "level, such as 0.9, that returns shape (N,).",
         nudge="At the level 0.9, what is a, and what does a number cost that lies one unit outside?",
         hint="a = 1 - level. Outside is max(lower - y, 0) + max(y - upper, 0); at most one of the two is above 0.",
         right=f"The fine is so chosen that the mean score is smallest for the interval from quantile {low} to {high}.",
