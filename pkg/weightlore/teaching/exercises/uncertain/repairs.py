@@ -125,7 +125,7 @@ class _Met:
 
 def _stretched(d: _Met) -> Exercise:
     s = d.of(_stretch)
-    more = "" if d.count == 0 else f" Beside them, {d.count} more count, with m = 0, v = 1 and y = 1."
+    more = "" if d.count == 0 else f" Beside them, {d.count} more forecasts count, with m = 0, v = 1 and y = 1."
     both = "" if d.count == 0 else ", over all of them"
     alone = () if d.count == 0 else (
         Diagnosis("held out", f"The {d.count} others count, too: they keep the factor near 1.", _stretch),
