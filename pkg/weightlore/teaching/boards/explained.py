@@ -1,6 +1,7 @@
 """The board of chapter 4: what ties do to ranks, and four questions about the same maps; both are computed."""
 
 from functools import cache
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,7 +23,8 @@ __all__ = ["explained_board"]
 
 LEFT, TOP, SIDE = 46, 122, 140  # of the picture with the ranks
 IMAGES, SHARES = 100, (0.5, 0.81)
-QUESTIONS = (("abs", "all"), ("abs", "active"), ("signed", "all"), ("signed", "active"))
+SIGNS: tuple[Literal["abs", "signed"], ...] = ("abs", "signed")
+MASKS: tuple[Literal["all", "active"], ...] = ("all", "active")
 
 
 def explained_board() -> Diagram:
@@ -31,7 +33,11 @@ def explained_board() -> Diagram:
     Source: ours
     """
     trained, other, images = _maps()
-    found = [_alike(trained, other, images, sign, mask) for sign, mask in QUESTIONS]
+    found = [
+        float(rank_similarity(trained, other, sign=sign, mask=mask, x=images, baseline=0.0).mean())
+        for sign in SIGNS
+        for mask in MASKS
+    ]
     ties = [float(inflated_correlation(share, 0.0)) for share in SHARES]
     parts = [
         words(14, 32, r"A_{i} = (x_{i} \minus b_{i}) \times mean gradient on the path"),
@@ -63,10 +69,6 @@ def _maps() -> tuple[Tensor, Tensor, Tensor]:
     random = randomize(model, scheme="full", generator=torch.Generator().manual_seed(0))[0].model
     maps = [integrated_gradients(net, images, classes, baseline=0.0, nodes=24).values for net in (model, random)]
     return maps[0].flatten(1), maps[1].flatten(1), images.flatten(1)
-
-
-def _alike(a: Tensor, b: Tensor, images: Tensor, sign: str, mask: str) -> float:
-    return float(rank_similarity(a, b, sign=sign, mask=mask, x=images, baseline=0.0).mean())
 
 
 def _ranks(a: Tensor, b: Tensor, active: Tensor) -> list[str]:
