@@ -182,7 +182,7 @@ def _restarts(low: float) -> Exercise:
         "(step, steps, cycles), step counted from 1, cycles a divisor of steps, that returns a number.",
         nudge="How far into its cycle is a step, and what is that at the first step of each?",
         hint=f"c = steps / cycles; how far: ((step - 1) mod c) / c; then {wave}."
-        if low == 0 else f"Of a cycle, the part ((step - 1) mod k) / k is over, k = steps / cycles; then {wave}.",
+        if low == 0 else f"k = steps / cycles; how far: ((step - 1) mod k) / k; then {wave}.",
         right="At step 21 of 100 with five cycles it is 1 again.",
         reference=_above(low, cyclic_cosine),
         inputs=_steps,
