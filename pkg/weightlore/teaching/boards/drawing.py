@@ -50,7 +50,8 @@ SIGNS = {
 }
 KINDS = ("", "small", "s0", "s1", "s2")
 STYLE = (
-    "<style>.wl-diagram .wl-board text{font-size:17px;text-anchor:start}"
+    f"<style>.wl-diagram:has(.wl-board){{max-width:{WIDTH + 2}px}}"
+    ".wl-diagram .wl-board text{font-size:17px;text-anchor:start}"
     ".wl-diagram .wl-board text.middle{text-anchor:middle}.wl-diagram .wl-board text.end{text-anchor:end}"
     ".wl-diagram .wl-board .small{font-size:15px}.wl-diagram .wl-board .index{font-size:.75em}"
     ".wl-diagram .wl-board .line{fill:none;stroke:var(--wl-muted);stroke-width:1.5}"
