@@ -265,6 +265,15 @@ def test_property_the_target_stream_starts_where_told(start, head):
     assert trainable(made) == trainable(given.fresh)
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_property_stitches_start_with_a_share_of_the_own_and_the_rest_of_the_other(both):
+    theirs = task("mlp", 9, seed=4) if both else None
+    for weights in cross_stitch(setting("mlp"), own=0.8, joint=theirs).network.weights:
+        target, *source = weights.detach().reshape(-1, 2)
+        assert target.tolist() == pytest.approx([0.8, 0.2])
+        assert [row.tolist() for row in source] == ([pytest.approx([0.2, 0.8])] if both else [])
+
+
 def test_property_joint_training_lowers_both_losses_and_leaves_the_given_source():
     given = setting("cnn")
     kept = state(given.source)

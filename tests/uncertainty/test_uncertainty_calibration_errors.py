@@ -129,6 +129,23 @@ def test_property_merged_bins_err_no_more_and_the_worst_bin_no_less(seed, size, 
     assert fine.distance() <= fine.distance(2.0) + 1e-12 <= fine.distance(math.inf) + 2e-12
 
 
+@pytest.mark.parametrize(("size", "right", "expected"), [(4, 2, 1 / 16 - 1 / 12), (2, 1, 1 / 16 - 1 / 4), (1, 1, 0.0)])
+def test_oracle_the_debiased_error_of_one_bin_by_hand(size, right, expected):
+    p = torch.tensor([[0.75, 0.25]]).repeat(size, 1)
+    y = torch.tensor([0] * right + [1] * (size - right))
+    assert debiased_ce(p, y).item() == pytest.approx(expected, abs=1e-7)
+
+
+def test_property_the_debiased_error_of_a_perfect_forecaster_is_zero_on_average():
+    generator = torch.Generator().manual_seed(0)
+    p = torch.rand(300, 1, generator=generator, dtype=torch.float64) * 0.5 + 0.5
+    p = torch.cat([p, 1 - p], 1)
+    draws = [debiased_ce(p, (torch.rand(300, generator=generator) > p[:, 0]).long()).item() for _ in range(300)]
+    spread = torch.tensor(draws).std().item() / len(draws) ** 0.5
+    assert abs(sum(draws) / len(draws)) < 4 * spread
+    assert min(draws) < 0 < max(draws)
+
+
 @quiet
 @pytest.mark.parametrize("hit", [True, False])
 @pytest.mark.parametrize("size", [1, 7])
