@@ -79,6 +79,6 @@ def test_oracle_the_boards_say_the_numbers_of_their_chapters():
 
 def test_oracle_all_pairs_of_the_sliced_network_lie_on_the_side_of_loss():
     gains = [pair["value"] for pair in ledger("7_crossed")["sliced-chipped"]["values"].values()]
-    other = [pair["value"] for pair in ledger("7_crossed")["narrowed-adapted"]["values"].values()]
+    other = [pair["value"] for pair in ledger("7_crossed")["transferred-adapted"]["values"].values()]
     assert max(gains) < 0
     assert min(other) < 0 < max(other)

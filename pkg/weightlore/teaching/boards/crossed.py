@@ -41,7 +41,7 @@ def crossed_board() -> Diagram:
         words(40, 198, f"|{DELTA}| > {together:.2f}  for all {CELLS} together", "s2"),
         words(40, 228, f"by chance alone: {0.05 * CELLS:.2f} of {CELLS}", "small"),
         *_opened("sliced, on a chip that misses", "sliced-chipped", 270),
-        *_opened("narrowed, adapted to turned digits", "narrowed-adapted", 340),
+        *_opened("transferred, adapted to turned digits", "transferred-adapted", 340),
         words(14, 412, "cells miss alike: emptiness is a risk"),
         words(14, 440, "each by its share: hardly any"),
     ]
@@ -51,8 +51,8 @@ def crossed_board() -> Diagram:
         f"the root of n. With {PAIRS} pairs it misses zero if the effect is beyond {alone:.2f} for one question, "
         f"{together:.2f} for all {CELLS} together; {0.05 * CELLS:.2f} would miss it by chance. Below, two cells, "
         "ten pairs each on a line with zero: sliced, on a chip that misses, all pairs lie on the side of loss; "
-        "narrowed, adapted to turned digits, they lie on both sides. Last, if all cells miss alike, emptiness is a "
-        "risk; if each misses by its share, hardly any."
+        "transferred, adapted to turned digits, they lie on both sides. Last, if all cells miss alike, emptiness "
+        "is a risk; if each misses by its share, hardly any."
     )
     return blackboard("The board of chapter 7", parts, 456, alt)
 
