@@ -1,7 +1,8 @@
 """Give a network one of the six fates: the first half of a crossing.
 
 Every preparation begins with the same draws: from generators of one state, the networks here start at the initial
-weights of the one that is left alone, or contain it. They read 8x8 digits, in float64: an MLP 64-64-32-10.
+weights of the one that is left alone, or contain it; the transferred one, which learned something else before, shares
+the draws and not the weights. They read 8x8 digits, in float64: an MLP 64-64-32-10.
 
     left_alone     trained and nothing else: the healthy network, the control
     struck         then moved by 2 % of its length along its own gradient          corrupted
