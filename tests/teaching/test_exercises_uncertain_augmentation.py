@@ -1,8 +1,7 @@
-"""The exercises on views take the right answer, and name every mistake that they know."""
+"""The exercises on views: answers by hand, and what is particular to them."""
 
 import pytest
 import torch
-from exercise_cases import to_a_mistake, to_the_right_answer
 
 from weightlore.teaching import check
 from weightlore.teaching.exercises import exercises
@@ -14,18 +13,6 @@ OURS = {e.id: e for e in vars(augmentation).values() if isinstance(e, augmentati
 def test_property_the_notebook_has_four():
     assert set(OURS) <= {exercise.id for exercise in exercises("uncertain")}
     assert len(OURS) == 4
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_property_the_right_answer_is_taken(name):
-    found, wanted = to_the_right_answer(OURS[name])
-    assert found == wanted
-
-
-@pytest.mark.parametrize(("name", "index"), [(e.id, i) for e in OURS.values() for i, _ in enumerate(e.diagnoses)])
-def test_property_every_diagnosis_is_given(name, index):
-    found, wanted = to_a_mistake(OURS[name], index, {})
-    assert found == wanted
 
 
 def next_view(probs, y, chosen):
