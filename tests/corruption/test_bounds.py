@@ -166,8 +166,9 @@ def test_error_bounds():
         error_bound(torch.tensor([1.0, math.inf]), Budget(1.0), smoothness=1.0)
     with pytest.raises(ParameterError, match=r"shapes \(P,\) and \(P, P\), got \(3,\) and \(2, 2\)"):
         quadratic_optimum(torch.ones(3), matrix, 1.0)
-    with pytest.raises(ParameterError, match="must be symmetric"):
-        quadratic_optimum(torch.ones(2), torch.tensor([[0.0, 1.0], [0.0, 0.0]]), 1.0)
+    for skewed in ([[0.0, 1.0], [0.0, 0.0]], [[1.0, 0.5], [0.4999, 1.0]]):
+        with pytest.raises(ParameterError, match="must be symmetric"):
+            quadratic_optimum(torch.ones(2), torch.tensor(skewed), 1.0)
     with pytest.raises(ParameterError, match="hessian must be finite"):
         quadratic_optimum(torch.ones(2), matrix * math.nan, 1.0)
     with pytest.raises(ParameterError, match="epsilon is a size"):

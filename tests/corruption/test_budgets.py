@@ -265,3 +265,10 @@ def test_error_largest_out_of_range(n):
 @pytest.mark.parametrize(("p", "q"), [(1, math.inf), (2, 2), (4, 4 / 3), (math.inf, 1)])
 def test_oracle_dual_exponent(p, q):
     assert Budget(1.0, p=p).dual == q
+
+
+@pytest.mark.parametrize(("largest_entry", "epsilon"), [(1.0, 0.5), (2.0, 1.0), (1.0, 1.0)])
+def test_oracle_the_gain_where_a_number_is_one(largest_entry, epsilon):
+    gradient = torch.tensor([largest_entry, -0.5])
+    expected = epsilon * math.hypot(largest_entry, 0.5)
+    assert float(first_order_gain(gradient, Budget(epsilon))) == pytest.approx(expected)

@@ -1,5 +1,6 @@
 """Layouts: the order of theta, and cutting it into parameters and back."""
 
+from dataclasses import FrozenInstanceError
 from itertools import pairwise
 
 import pytest
@@ -81,3 +82,17 @@ def test_error_join_with_a_missing_or_misshapen_parameter():
 def test_limit_a_layout_without_slots_is_empty():
     assert ParameterLayout(()).size == 0
     assert ParameterLayout(()).split(torch.zeros(0)) == {}
+
+
+def test_property_frozen_parameters_do_not_count_unless_asked_for():
+    model = network()
+    first = next(iter(layout(model).names))
+    model.get_parameter(first).requires_grad_(False)
+    assert first not in layout(model).names
+    assert first in layout(model, frozen=True).names
+
+
+def test_property_a_slot_cannot_be_changed():
+    slot = layout(network()).slots[0]
+    with pytest.raises(FrozenInstanceError):
+        slot.start = 1
