@@ -76,6 +76,9 @@ slides: $(READY) $(VENDOR) ## make slides of the tutorials that need no network,
 	@rm -rf _build/slides
 	$(BIN)/weightlore notebooks edition slides
 
+mutants: $(READY) ## see whether the tests of the functional cores notice small changes (long; goes on where it stopped)
+	$(BIN)/python tests/mutate.py --cores --most 10
+
 check: $(READY) $(HTML) ## check style, types, spelling and the links between pages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
