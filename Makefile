@@ -28,7 +28,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book release test test-fast test-portable lab bench peers claims student instructor slides check lock clean env vendor
+.PHONY: help book release test test-fast test-portable lab bench peers claims mutants student instructor slides check lock clean env vendor
 
 help: ## say what the other targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
