@@ -4,6 +4,8 @@ collected()                              every claim of every chapter
 python -m tests.claims                   measure what is missing, go on where a run stopped
 python -m tests.claims --chapter 1_corrupted --only random-harmless
 python -m tests.claims --list            what there is, and how far it is
+
+Claims of one study share its numbers; they lie in ``studies/``, or beside the ledger if a notebook draws them.
 """
 
 import importlib

@@ -7,7 +7,7 @@ seed see the same images, so that differences within a seed are paired.
     network(study, seed, kind)           a trained network: real, binary, scratch, ...
     converted(study, seed, kind, way)    its spiking form, in one way of converting and reading it
     curve(study, seed, kind, way)        how many test images are right after each step
-    fact(study, name, find)              numbers, from book/ledger/binary/<study>.json or found now
+    fact(study, name, find)              numbers, from studies/binary/<study>.json or found now
 
 Checkpoints of what takes minutes to train lie in the folder for temporary files; its numbers are stored.
 """
@@ -44,7 +44,7 @@ from weightlore.training import MakeOptimizer, adam, evaluate, fit, sgd
 
 torch.set_num_threads(1)
 
-FILES = Path(__file__).parents[2] / "book" / "ledger" / "binary"
+FILES = Path(__file__).parent / "studies" / "binary"
 CHECKPOINTS = Path(tempfile.gettempdir()) / "weightlore-binary"
 MEMORY: dict[tuple[str, str], list[float]] = {}
 IMAGES = 1_000  # training images on which percentiles are measured

@@ -6,7 +6,7 @@ last copy wholly random; beside the network of the next seed, which is trained; 
     STUDIES                     digits, clothes, photographs
     network(study, seed)        a trained network
     images(study)               the hundred test images that are explained
-    found(study, seed)          name -> number, from book/ledger/explained/<study>.json or found now
+    found(study, seed)          name -> number, from studies/explained/<study>.json or found now
 
 Checkpoints of what takes minutes to train lie in the folder for temporary files; its numbers are stored.
 """
@@ -53,7 +53,7 @@ from weightlore.training import MakeOptimizer, adam, fit
 
 torch.set_num_threads(1)
 
-FILES = Path(__file__).parents[2] / "book" / "ledger" / "explained"
+FILES = Path(__file__).parent / "studies" / "explained"
 CHECKPOINTS = Path(tempfile.gettempdir()) / "weightlore-explained"
 IMAGES = 100
 PATH, PRODUCT = "integrated gradients", "gradient times input"

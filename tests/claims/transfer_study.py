@@ -4,7 +4,7 @@ All methods of a seed share the source network, the few labels, the fresh networ
 takes time is stored, seed by seed, so that a run goes on where it was stopped.
 
     STUDIES                     name -> a network on a pair of tasks
-    found(study, seed, group)   name -> number, from book/ledger/transferred/<study>.json or measured now
+    found(study, seed, group)   name -> number, from studies/transferred/<study>.json or measured now
     stored(study, group)        seed -> name -> number, of what was measured
 
 Groups: ``"methods"``, the test accuracy of each method; ``"search"``, that of all discrete states tried one by one;
@@ -48,7 +48,7 @@ from weightlore.transfer import (
 
 torch.set_num_threads(1)
 
-FILES = Path(__file__).parents[2] / "book" / "ledger" / "transferred"
+FILES = Path(__file__).parent / "studies" / "transferred"
 CHECKPOINTS = Path(tempfile.gettempdir()) / "weightlore-transferred"
 STEPS, SEEDS = 120, tuple(range(10))
 METHODS: dict[str, Method] = {

@@ -1,6 +1,6 @@
 """The numbers behind the ledger of uncertainty, measured once for each seed and stored, so that a run goes on.
 
-    found(study, seed, group)   name -> number, from book/ledger/uncertain/<study>.json or measured now
+    found(study, seed, group)   name -> number, from studies/uncertain/<study>.json or measured now
     stored(study, group)        seed -> name -> number, of what was measured
 
 Groups for images: ``"methods"`` under shift, with and without a temperature; ``"confidence"`` and its repair;
@@ -70,7 +70,7 @@ from weightlore.uncertainty.ranking import auroc, mistakes
 
 torch.set_num_threads(1)
 
-FILES = Path(__file__).parents[2] / "book" / "ledger" / "uncertain"
+FILES = Path(__file__).parent / "studies" / "uncertain"
 METHODS = ("ensemble", "snapshots", "SWAG", "MultiSWAG", "BatchEnsemble", "MIMO", "views", "smoothed", "student")
 REPAIRS: dict[str, Callable[[], Calibrator]] = {
     "temperature": TemperatureScaling,

@@ -13,8 +13,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pkg/weightlore"
+LEDGER = ROOT / "book/ledger"
 READ = ("*.py", "*.js", "*.css", "*.json", "*.safetensors", "*.mplstyle", "*.svg", "*.typed")
-LARGEST, TOTAL = 1_000_000, 8_000_000  # bytes; the healthy weights are the largest, the sources the most
+LARGEST, TOTAL = 1_000_000, 6_000_000  # bytes; the healthy weights are the largest, the sources the most
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +24,12 @@ def needed() -> set[str]:
     """Return the files that the installed package must hold, relative to its parent."""
     files = {path for pattern in READ for path in PACKAGE.rglob(pattern) if "__pycache__" not in path.parts}
     names = {path.relative_to(PACKAGE.parent).as_posix() for path in files}
-    return names | {f"weightlore/ledger/{path.name}" for path in (ROOT / "book/ledger").glob("*.json")}
+    return names | {f"weightlore/ledger/{name}" for name in stored()}
+
+
+def stored() -> set[str]:
+    """Return the ledgers, and the studies beside them that notebooks draw; what only a claim reads lies elsewhere."""
+    return {path.relative_to(LEDGER).as_posix() for path in LEDGER.rglob("*.json")}
 
 
 def lacking(wanted: set[str], held: dict[str, int]) -> list[str]:
@@ -63,6 +69,7 @@ def test_property_wheel_holds_what_the_package_reads_and_nothing_heavy(wheel: di
     for pattern in (".js", ".css", ".safetensors", "py.typed"):
         assert any(name.endswith(pattern) for name in wanted), f"the package has no {pattern}"
     assert lacking(wanted, wheel) == []
+    assert {Path(name).parent.name for name in stored()} == {"", "frontier"}, "what the package does not read"
 
 
 def test_property_wheel_holds_the_license_and_only_the_package(wheel: dict[str, int]) -> None:
@@ -75,7 +82,7 @@ def test_property_wheel_holds_the_license_and_only_the_package(wheel: dict[str, 
 
 def test_property_sdist_holds_the_sources_and_both_licenses(sdist: dict[str, int]) -> None:
     wanted = {f"pkg/{name}" for name in needed() if not name.startswith("weightlore/ledger/")}
-    wanted |= {f"book/ledger/{path.name}" for path in (ROOT / "book/ledger").glob("*.json")}
+    wanted |= {f"book/ledger/{name}" for name in stored()}
     wanted |= {"LICENSE", "LICENSE-text", "CITATION.cff", "CHANGELOG.md", "README.md", "pyproject.toml"}
     assert lacking(wanted, sdist) == []
 
@@ -124,7 +131,7 @@ def test_property_wheel_installs_into_an_empty_environment_and_works(built: dict
     assert result.returncode == 0, result.stderr
     count, *ledgers = result.stdout.split()
     assert count == "6570"
-    assert ledgers == sorted(path.stem for path in (ROOT / "book/ledger").glob("*.json"))
+    assert ledgers == sorted(path.stem for path in LEDGER.glob("*.json"))
     script = python.with_name("weightlore.exe" if os.name == "nt" else "weightlore")
     listed = subprocess.run([script, "--version"], capture_output=True, text=True, cwd=tmp_path, env=clean, check=True)
     assert "weightlore" in listed.stdout
