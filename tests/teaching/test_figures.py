@@ -226,6 +226,18 @@ def test_property_every_style_draws_and_is_described(style):
     assert figure.spec["ylim"][0] == (0.0 if style == "bars" else figure.spec["ylim"][0])
 
 
+def test_property_a_legend_below_lies_outside_the_axes():
+    figure = curve(values={"a": FALL, "b": 1 - FALL, "c": FALL / 2}, references={"r": 0.5}, legend="below").picture()
+    assert png_bytes(figure)  # draws
+    (axes,), (legend,) = figure.axes, figure.legends
+    assert axes.get_legend() is None
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "c", "r"]
+    place = legend.get_window_extent()
+    assert place.y1 <= axes.xaxis.label.get_window_extent().y0
+    assert place.x0 >= 0
+    assert place.x1 <= figure.bbox.x1
+
+
 def test_limit_no_knob_one_point():
     figure = CurveFigure([0.5], [2.0], {}, title="One", xlabel="x", ylabel="y")
     assert figure.position == {}
@@ -245,6 +257,7 @@ def test_limit_no_knob_one_point():
         ({"values": {"a": FALL - 0.5}, "yscale": "log"}, "replace them by NaN"),
         ({"yscale": "cubic"}, '"linear" or "log"'),
         ({"style": "pie"}, '"bars"'),
+        ({"legend": "above"}, '"inside" or "below"'),
         ({"notes": ["one"]}, r"\(3,\)"),
         ({"values": {"a": "words"}}, "must be numbers"),
     ],

@@ -20,6 +20,7 @@ except ImportError as error:  # pragma: no cover - tested in a child process
 __all__ = ["CurveFigure"]
 
 Scale = Literal["linear", "log"]
+Place = Literal["inside", "below"]
 
 
 class CurveFigure(KnobFigure):
@@ -45,6 +46,8 @@ class CurveFigure(KnobFigure):
         notes: sentences about what is seen, nested with one level per knob, shown under the curves at their position.
         bits: 16 for codes of 65535 steps over all positions, 8 for 255 steps, 32 for float32 (always on a log axis).
         controls: whether the figure shows its own sliders.
+        legend: where the picture for readers without JavaScript names its curves: ``"inside"`` the axes, where the
+            curves leave room, or ``"below"`` them; in a browser the names always stand below.
 
     Raises:
         ParameterError: for shapes that do not fit, infinite values, more than six curves or more than 100 kB.
@@ -87,6 +90,7 @@ class CurveFigure(KnobFigure):
         notes: Any = None,
         bits: Bits = 16,
         controls: bool = True,
+        legend: Place = "inside",
     ) -> None:
         turned = as_knobs(knobs)
         self._categories, self._x = _axis(x)
@@ -94,7 +98,7 @@ class CurveFigure(KnobFigure):
         self._bands = _bands(bands or {}, self._curves, turned, len(self._x))
         self._references = {k: _reference(k, v, turned, len(self._x)) for k, v in (references or {}).items()}
         self._lines = {name: float(place) for name, place in (lines or {}).items()}
-        self._style, self._scales = style, (xscale, yscale)
+        self._style, self._scales, self._legend = style, (xscale, yscale), legend
         self._require_scales()
         self._ylim = tuple(map(float, ylim)) if ylim is not None else self._limits()
         packer = Packer()
@@ -163,6 +167,8 @@ class CurveFigure(KnobFigure):
                 )
         if self._style not in ("lines", "points", "bars"):
             raise ParameterError(f'style must be "lines", "points" or "bars", got {self._style!r}')
+        if self._legend not in ("inside", "below"):
+            raise ParameterError(f'legend must be "inside" or "below", got {self._legend!r}')
 
     def _place(self, mark: Any) -> int:
         if mark is None:
@@ -220,11 +226,19 @@ class CurveFigure(KnobFigure):
         axes.set(xlabel=self.spec["xlabel"], ylabel=self.spec["ylabel"], title=self.spec["title"])
         if self._categories:
             axes.set_xticks(self._x, self._categories)
-        names = [*self._curves, *self._references]
-        if len(names) > 1:
-            drawn = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-            axes.legend([drawn[name] for name in names], names)
+        self._draw_legend(figure)
         return figure
+
+    def _draw_legend(self, figure: Figure) -> None:
+        names, (axes,) = [*self._curves, *self._references], figure.axes
+        if len(names) < 2:
+            return
+        drawn = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        handles = [drawn[name] for name in names]
+        if self._legend == "inside":
+            axes.legend(handles, names)
+        else:
+            figure.legend(handles, names, loc="outside lower center", ncols=2)
 
 
 def _powers_within(low: float, high: float) -> int:
