@@ -1,8 +1,8 @@
 """Link the first use of each word of the glossary on a page to its entry, with its first sentence as a hint.
 
 The build does it, so that no author has to: where a page already links a word by hand, that link is enough. Headings,
-code, formulas, outputs, tables and other links are left alone. Words that mean something else elsewhere are linked in
-their own chapter only, and words of everyday speech nowhere.
+code, formulas, outputs, tables, other links and cards that lead somewhere are left alone. Words that mean something
+else elsewhere are linked in their own chapter only, and words of everyday speech nowhere.
 """
 
 import re
@@ -55,7 +55,7 @@ CLOSED = (
     *(nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.reference, nodes.target),
     *(nodes.citation, nodes.footnote, nodes.comment, nodes.image),
 )
-CELLS = {"cell_input", "cell_output"}
+LEFT_ALONE = {"cell_input", "cell_output", "wl-doors", "sd-card-hover"}  # the last is any card that leads somewhere
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def readable(node: nodes.Node) -> Iterator[nodes.Text]:
     for child in node.children:
         if isinstance(child, nodes.Text):
             yield child
-        elif not isinstance(child, CLOSED) and not CELLS.intersection(child.get("classes", ())):
+        elif not isinstance(child, CLOSED) and not LEFT_ALONE.intersection(child.get("classes", ())):
             yield from readable(child)
 
 

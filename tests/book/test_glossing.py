@@ -64,12 +64,28 @@ def test_property_the_longest_word_wins_and_each_is_linked_once(known):
         ":math:`calibration`",
         "recalibration, calibrations-free, Sam, sam",
         "=========== ==\ncalibration x\n=========== ==",
+        ".. container:: wl-doors\n\n    .. container:: sd-card\n\n        calibration",
+        ".. container:: sd-card sd-card-hover\n\n    .. container:: sd-card-body\n\n        calibration",
     ],
 )
 def test_limit_what_is_no_prose_or_another_word_stays(known, text):
     page = parsed(text)
     assert glossing.glossed(page, known, address="g.html") == 0
     assert links(page) == []
+
+
+def test_limit_a_word_within_a_link_stays(known):
+    page = parsed("text")
+    link = nodes.reference("", "", nodes.emphasis("", "calibration"), refuri="x.html")
+    page[0].append(link)
+    assert glossing.glossed(page, known, address="g.html") == 0
+
+
+def test_property_a_word_in_a_card_waits_for_the_prose_below(known):
+    card = ".. container:: sd-card sd-card-hover\n\n    Calibration is behind this door.\n\n"
+    page = parsed(card + ".. container:: sd-card\n\n    SAM is behind none.\n\nHere is calibration.")
+    assert glossing.glossed(page, known, address="g.html") == 2
+    assert [text for text, _, _ in links(page)] == ["SAM", "calibration"]
 
 
 def test_limit_a_word_that_the_author_linked_is_not_linked_again(known):
