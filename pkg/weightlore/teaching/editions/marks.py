@@ -23,7 +23,7 @@ from weightlore.teaching.editions.instructor import exercise_named
 from weightlore.teaching.exercises import Exercise, Reply, judge
 from weightlore.teaching.variants import class_seed, variant
 
-__all__ = ["CLASS", "Mark", "announce_class", "award", "mark", "reference"]
+__all__ = ["CLASS", "Mark", "announce_class", "award", "mark", "reference", "strangers"]
 
 CLASS = "WEIGHTLORE_CLASS_SEED"  # names the file with the seed, in the process that grades
 NAMED = ("sign", "order", "transposed", "clipping", "offset", "rounding")  # made of the right numbers
@@ -130,14 +130,28 @@ def announce_class(seed_file: Path | str, ids: Iterable[str]) -> None:
 
     Source: ours
     """
-    seed = class_seed(seed_file)
-    for found in ids:
-        if variant(found.partition("@")[0], seed).id != found:
-            raise ParameterError(
-                f"the sheet was made with another seed than the one in {seed_file}: {found} is not of this class. "
-                "Put the class's file back, or make and hand out the sheet anew"
-            )
+    for found in strangers(seed_file, ids):
+        raise ParameterError(
+            f"the sheet was made with another seed than the one in {seed_file}: {found} is not of this class. "
+            "Put the class's file back, or make and hand out the sheet anew"
+        )
     os.environ[CLASS] = str(Path(seed_file).expanduser().resolve())
+
+
+def strangers(seed_file: Path | str, ids: Iterable[str]) -> list[str]:
+    """Return the exercises that do not belong to a class.
+
+    Args:
+        seed_file: the private file, as ``class_seed`` reads it.
+        ids: of exercises, with what the seed of their class added to them.
+
+    Raises:
+        ParameterError: if the file is missing or has no seed in it.
+
+    Source: ours
+    """
+    seed = class_seed(seed_file)
+    return [found for found in ids if variant(found.partition("@")[0], seed).id != found]
 
 
 def _asked(exercise_id: str) -> Exercise:
