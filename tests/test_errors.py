@@ -57,3 +57,10 @@ def test_error_an_option_lists_what_there_is():
     require_option("sides", "left", Literal["left", "right"])
     with pytest.raises(ParameterError, match=r"sides is one of 'left', 'right', got 'up'"):
         require_option("sides", "up", Literal["left", "right"])
+
+
+@pytest.mark.parametrize("names", [{"left": 1, "right": 2}, ("left", "right"), ["left", "right"]])
+def test_error_a_name_lists_what_there_is(names):
+    require_option("a side", "right", names)
+    with pytest.raises(ParameterError, match=r"a side is one of 'left', 'right', got 'up'"):
+        require_option("a side", "up", names)

@@ -4,6 +4,7 @@
 installed, ``DataError`` for a data file that is absent or not what it should be.
 """
 
+from collections.abc import Collection
 from typing import get_args
 
 import torch
@@ -75,17 +76,18 @@ def require_finite(what: str, tensor: Tensor) -> Tensor:
 
 
 def require_option(name: str, value: object, options: object) -> None:
-    """Check that an argument is one of the values of a ``Literal``.
+    """Check that an argument is one of the values of a ``Literal``, or one of some names.
 
     Args:
         name: of the argument.
         value: what came.
-        options: the ``Literal``.
+        options: the ``Literal``, or a collection of names, such as a mapping from them.
 
     Raises:
         ParameterError: if it is none of them; the message lists all.
 
     Source: ours
     """
-    if value not in get_args(options):
-        raise ParameterError(f"{name} is one of {', '.join(map(repr, get_args(options)))}, got {value!r}")
+    allowed = tuple(options) if isinstance(options, Collection) else get_args(options)
+    if value not in allowed:
+        raise ParameterError(f"{name} is one of {', '.join(map(repr, allowed))}, got {value!r}")

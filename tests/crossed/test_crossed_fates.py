@@ -100,7 +100,7 @@ def test_property_each_fate_has_its_preparation():
 
 
 def test_error_an_unknown_preparation_is_refused_with_those_there_are():
-    with pytest.raises(ParameterError, match=r"healthy, struck.*got 'burnt'"):
+    with pytest.raises(ParameterError, match=r"'healthy', 'struck', .*, got 'burnt'"):
         prepare("burnt", generator=seeded())
     with pytest.raises(ParameterError, match=r"at least 3.*got 2"):
         prepare("healthy", generator=seeded(), epochs=2)

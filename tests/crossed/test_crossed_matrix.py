@@ -86,5 +86,5 @@ def test_error_what_cannot_be_crossed_is_said():
         cross("binarized", "corrupted", generator=seeded())
     with pytest.raises(ParameterError, match="a preparation is one of"):
         cross("corrupted", "attacked", generator=seeded())
-    with pytest.raises(ParameterError, match=r"a fate is one of corrupted.*got 'struck'"):
+    with pytest.raises(ParameterError, match=r"a fate is one of 'corrupted', .*, got 'struck'"):
         experiments("struck", "sliced")

@@ -173,5 +173,5 @@ def test_property_turned_digits_keep_their_labels():
 
 
 def test_error_an_unknown_question_is_refused_with_those_there_are():
-    with pytest.raises(ParameterError, match=r"accuracy, attacked.*got 'why'"):
+    with pytest.raises(ParameterError, match=r"'accuracy', 'attacked', .*, got 'why'"):
         ask("why", made("healthy"), made("healthy"), generator=seeded())

@@ -183,7 +183,7 @@ def test_property_levels_grow():
 
 
 def test_error_unknown_kind_and_severity():
-    with pytest.raises(ParameterError, match=r"kind is one of gaussian_noise, .*; got 'fog'"):
+    with pytest.raises(ParameterError, match=r"kind is one of 'gaussian_noise', .*, got 'fog'"):
         shift(digits().x, "fog", 1)
     with pytest.raises(ParameterError, match="got 'fog'"):
         shift_levels("fog")

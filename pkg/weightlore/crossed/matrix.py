@@ -15,7 +15,7 @@ import torch
 from weightlore.crossed.fates import EPOCHS
 from weightlore.crossed.preparations import FATES, PREPARATIONS, preparation_of, prepare
 from weightlore.crossed.questions import QUESTIONS, Question, ask, question_of
-from weightlore.errors import ParameterError
+from weightlore.errors import ParameterError, require_option
 
 __all__ = ["PAIRS", "WITHOUT_SENSE", "Crossing", "Pair", "cross", "experiments"]
 
@@ -94,8 +94,7 @@ def experiments(first: str, second: str) -> tuple[tuple[str, str], ...]:
     Source: ours
     """
     for fate in (first, second):
-        if fate not in FATES:
-            raise ParameterError(f"a fate is one of {', '.join(FATES)}; got {fate!r}")
+        require_option("a fate", fate, FATES)
     prepared = [one.name for one in PREPARATIONS.values() if one.fate == first]
     asked = [one.name for one in QUESTIONS.values() if one.fate == second]
     return tuple((one, other) for one in prepared for other in asked if (one, other) not in WITHOUT_SENSE)

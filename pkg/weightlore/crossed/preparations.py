@@ -22,7 +22,7 @@ from weightlore.crossed.fates import (
     struck,
     transferred,
 )
-from weightlore.errors import ParameterError
+from weightlore.errors import ParameterError, require_option
 
 __all__ = ["FATES", "PREPARATIONS", "Preparation", "preparation_of", "prepare"]
 
@@ -95,6 +95,5 @@ def preparation_of(name: str) -> Preparation:
 
     Source: ours
     """
-    if name not in PREPARATIONS:
-        raise ParameterError(f"a preparation is one of {', '.join(PREPARATIONS)}; got {name!r}")
+    require_option("a preparation", name, PREPARATIONS)
     return PREPARATIONS[name]

@@ -16,7 +16,7 @@ from torch import nn
 
 from weightlore.crossed.reading import agrees, miscalibrated, nonzero_digits, settles, surprised, tells_apart
 from weightlore.crossed.surviving import adapted, attacked, chipped, rounded, shaken, untouched
-from weightlore.errors import ParameterError
+from weightlore.errors import require_option
 
 __all__ = ["QUESTIONS", "Ask", "Question", "ask", "question_of"]
 
@@ -199,6 +199,5 @@ def question_of(name: str) -> Question:
 
     Source: ours
     """
-    if name not in QUESTIONS:
-        raise ParameterError(f"a question is one of {', '.join(QUESTIONS)}; got {name!r}")
+    require_option("a question", name, QUESTIONS)
     return QUESTIONS[name]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from weightlore.errors import ParameterError, require_finite
+from weightlore.errors import ParameterError, require_finite, require_option
 
 __all__ = ["shift", "shift_kinds", "shift_levels"]
 
@@ -81,8 +81,7 @@ def shift_levels(kind: str) -> tuple[float, ...]:
 
 
 def _rule(kind: str) -> "_Rule":
-    if kind not in RULES:
-        raise ParameterError(f"kind is one of {', '.join(RULES)}; got {kind!r}")
+    require_option("kind", kind, RULES)
     return RULES[kind]
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from weightlore.data import Split, digits, shift
 from weightlore.data.digits import DigitSplit
-from weightlore.errors import MissingExtra, ParameterError
+from weightlore.errors import MissingExtra, ParameterError, require_option
 
 __all__ = [
     "CHANGES",
@@ -95,8 +95,7 @@ def changed_digits(
 
     Source: ours, because the paper's pairs are unknown
     """
-    if change not in CHANGES:
-        raise ParameterError(f"change is one of {', '.join(map(repr, CHANGES))}, got {change!r}")
+    require_option("change", change, CHANGES)
     source, pool, validation, test = _clean(dtype)
     pool, validation, test = (Split(CHANGES[change](part.x, generator), part.y) for part in (pool, validation, test))
     return DomainPair(source, pool, validation, test)
