@@ -101,7 +101,8 @@ def sheet(
 def _question(exercise: Exercise, number: int, points: int, share: float, hint: str) -> list[Notebook]:
     """Return the three cells of an exercise: the question, the answer, and what is graded."""
     place, public = re.sub(r"\W", "-", exercise.id.partition("@")[0]), "@" not in exercise.id
-    question = f"**Exercise {number} ({points} points).** {_plain(exercise.prompt)}\n\n*{_plain(exercise.nudge)}*"
+    asked = "\n\n".join(_plain(text) for text in (exercise.given, exercise.prompt) if text)
+    question = f"**Exercise {number} ({points} points).** {asked}\n\n*{_plain(exercise.nudge)}*"
     answer = [f"answer = None{hint}", "### BEGIN SOLUTION", *_reference(exercise.id), "### END SOLUTION"]
     if public:
         answer.append(f'teaching.check("{exercise.id}", answer)')

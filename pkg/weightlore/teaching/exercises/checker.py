@@ -56,6 +56,7 @@ class Exercise:
         inputs: on which a function is tried, each a tuple of arguments; empty if the answer is a value.
         accept: whether an answer is right, where more than one is; ``None`` to compare with the reference.
         tolerance: relative, of the largest number in the answer.
+        given: what the tutorial has said and a sheet of paper must say before the question; "" if it stands alone.
 
     Source: ours
     """
@@ -70,6 +71,7 @@ class Exercise:
     inputs: Callable[[], Sequence[tuple[Any, ...]]] = tuple
     accept: Callable[[Any], bool] | None = None
     tolerance: float = 1e-3
+    given: str = ""
 
 
 @dataclass(frozen=True)

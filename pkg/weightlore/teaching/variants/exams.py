@@ -125,7 +125,7 @@ def _drawn(chapter: str, count: int, seed: int) -> list[Question]:
     generator = torch.Generator().manual_seed(hashed("questions", chapter, seed))
     found: list[Question] = []
     for name in several(generator, list(known), len(known)):
-        if len(found) < count and _fits(exercise := variant(name, seed)):
+        if len(found) < count and known[name].on_paper and _fits(exercise := variant(name, seed)):
             found.append(Question(number, exercise, known[name].instead))
     if len(found) < count:
         raise ParameterError(

@@ -32,6 +32,7 @@ class Variants(Generic[Draw]):
         build: makes the exercise of a draw, under the id of the public one.
         drawn: draws the numbers; the same state of the generator, the same numbers.
         instead: why variants ask another question on the same subject, "" if they ask the same one.
+        on_paper: whether paper is enough for an answer; not where the trained network has to be asked.
 
     Source: ours
     """
@@ -39,6 +40,7 @@ class Variants(Generic[Draw]):
     build: Callable[[Draw], Exercise]
     drawn: Callable[[torch.Generator], Draw]
     instead: str = ""
+    on_paper: bool = True
 
 
 def families(chapter: str) -> dict[str, Variants[Any]]:

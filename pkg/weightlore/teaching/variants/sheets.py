@@ -57,7 +57,7 @@ def sheet(exam: Exam) -> list[Block]:
         ),
     ]
     asked = [
-        (Block("heading", _head(number, one)), Block("text", one.exercise.prompt), Block("space"))
+        [Block("heading", _head(number, one)), *_asked(one.exercise), Block("space")]
         for number, one in enumerate(exam.questions, start=1)
     ]
     return [*about, *(block for blocks in asked for block in blocks)]
@@ -169,12 +169,16 @@ def _head(number: int, question: Question) -> str:
     return f"Question {number} (chapter {question.chapter}, {POINTS} points)"
 
 
+def _asked(exercise: Exercise) -> list[Block]:
+    return [Block("text", text) for text in (exercise.given, exercise.prompt) if text]
+
+
 def _answered(number: int, question: Question) -> list[Block]:
     exercise = question.exercise
     instead = f"It asks another question than the book, because {question.instead}."
     return [
         Block("heading", _head(number, question)),
-        Block("text", exercise.prompt),
+        *_asked(exercise),
         Block("text", "Answer" + (", one of several that are right:" if exercise.accept else ":")),
         *_values(exercise, exercise.reference),
         Block("text", f"How: {exercise.hint}"),

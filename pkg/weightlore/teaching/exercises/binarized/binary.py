@@ -48,6 +48,8 @@ def _closest(weights: Weights) -> Exercise:
         id="binarized.closest",
         prompt=f"An output has the weights {_named(weights)}. What is the scale alpha of its closest binary weight, "
         "and what is the squared distance that remains? Answer: two numbers.",
+        given="A binary weight is alpha B, with one scale and signs B_j of +1 or -1; distance is that of vectors, ||W "
+        "- alpha B||.",
         nudge=f"Which signs come closest is clear. At which single magnitude are all {COUNTS[count]} weights missed "
         "least, in squares?",
         hint=f"alpha is the mean of the {COUNTS[count]} magnitudes; then take ||W||^2 - n alpha^2, with n = {count}.",

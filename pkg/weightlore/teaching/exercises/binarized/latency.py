@@ -46,6 +46,7 @@ def _pipeline(depths: Depths) -> Exercise:
         prompt="All layers are updated at once, each sees what the one before emitted a step ago, and the input is "
         f"seen in its own step. What is the smallest sensible t_min for {one} layers, and for {other}? Answer: two "
         "numbers.",
+        given="The step t_min is the first at which an exit may be taken; the last layer is the readout.",
         nudge="Follow the first spike. In which step does it leave the first layer, and the second?",
         hint="Layer l sees something in step l at the earliest; the read-out is the last layer.",
         right=f"{authors}An exit before that is an exit on nothing.",
@@ -107,8 +108,10 @@ def _stepped(d: _Stairs) -> Exercise:
     divide = "divide by L" if d.ceiling == 1 else f"multiply by {top} / L"
     return Exercise(
         id="binarized.stepped",
-        prompt=f"Write the activation of equation (4) with the ceiling {top}: what a neuron {neuron} gives as "
+        prompt=f"Write the activation with the ceiling {top}: what a neuron {neuron} gives as "
         f"{gives} after L steps of the current z. Answer: a function of (z, levels), a tensor and L.",
+        given="In each step the current is added to the potential. A neuron that has reached its threshold spikes "
+        "once, and the threshold is subtracted. Its threshold is the ceiling.",
         nudge=f"It is a staircase with L steps from 0 to {top}. Where does the first step begin?",
         hint=f"floor({inside} + {d.share}) counts the spikes; {divide}, and cut off below 0 and above {top}.",
         right="Train with this function, and nothing changes when time steps take its place."

@@ -36,6 +36,8 @@ def _absorb(size: int) -> Exercise:
         prompt="A layer has weights alpha_o B with B = +-1, the threshold theta and the potential V_0 at the start. "
         f"Which thresholds and which potentials at the start give the same spikes with the weights {weights}? Answer: "
         "a function of (alpha, theta, V_0), alpha of shape (C,), that returns a tensor of shape (2, C).",
+        given="A neuron adds up alpha_o B s, with s the spikes that come in, spikes when it has reached its threshold, "
+        "and subtracts that.",
         nudge="The neuron fires when V_0 plus the sum of alpha B s reaches theta. Divide by something.",
         hint=f"{divide}: what is added up is {sums}, and the two other terms change alike.",
         right="And the subtraction changes alike, because it takes away the threshold. Nothing else is measured in "

@@ -53,8 +53,10 @@ def _share(three: tuple[_Spread, ...]) -> Exercise:
     return Exercise(
         id="binarized.kept",
         prompt="Which share of its squared length does a long weight keep when only signs and one scale are left, "
-        f"equation (3), if its entries {first.says}, if they {second.says}, and if they {third.says}? Answer: three "
+        f"if its entries {first.says}, if they {second.says}, and if they {third.says}? Answer: three "
         "numbers.",
+        given="W is replaced by the alpha sign(W) that comes closest in squared distance; what is kept is 1 less the "
+        "share of ||W||^2 that remains.",
         nudge="For many entries, means become expectations: what are E|w| and E w^2 of the three?",
         hint=f"{first.hint}. {second.hint}. {last}. Then (E|w|)^2 / E w^2.",
         right="The heavier the tails, the less is kept; weights of one magnitude would keep everything.",

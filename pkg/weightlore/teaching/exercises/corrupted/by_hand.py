@@ -75,6 +75,8 @@ def _by_hand(d: _Slope) -> Exercise:
         id="corrupted.by_hand",
         prompt=f"Compute the worst corruption for g = {d.written}, n = {d.n}, p = 2 and epsilon = {d.epsilon:g}. "
         f"Answer: {d.all_of} numbers.",
+        given="The worst corruption a makes a . g largest, with ||a||_p <= epsilon and n entries at most that are not "
+        "zero; g is the gradient of the loss.",
         nudge=f"Which {WORDS[d.n]} entries of g matter most? Only those may move; {d.rest}.",
         hint=f"Keep the {WORDS[d.n]} entries of g that are largest in size, then make the vector as long as epsilon.",
         right=f"And its gain, {_times(d.epsilon)}the length of {_row(d.top)}, is {100 * share:.0f} % of what all "
@@ -126,11 +128,13 @@ def _do(d: _Slope) -> str:
 
 
 def _by_hand_inf(d: _Slope) -> Exercise:
-    start = "The same with p = inf:" if d == _Slope() else "Compute the worst corruption for p = inf,"
     most, largest, square = d.gain(INF, d.n), float(d.top.abs().max()), d.n**0.5
     return Exercise(
         id="corrupted.by_hand_inf",
-        prompt=f"{start} g = {d.written}, n = {d.n}, epsilon = {d.epsilon:g}. Answer: {d.all_of} numbers.",
+        prompt=f"Compute the worst corruption for p = inf, g = {d.written}, n = {d.n}, epsilon = {d.epsilon:g}. "
+        f"Answer: {d.all_of} numbers.",
+        given="The worst corruption a makes a . g largest, with ||a||_p <= epsilon and n entries at most that are not "
+        "zero; g is the gradient of the loss.",
         nudge="With p = inf every chosen parameter may move by epsilon, whatever the others do. Why move one less far?",
         hint=f"Each of the {WORDS[d.n]} entries moves by the full epsilon, in the direction of its gradient.",
         right=f"The gain is {_times(d.epsilon)}the sum of sizes, {most:g}, against {d.gain(2.0, d.n):.1f} for p = 2: "
@@ -166,6 +170,7 @@ def _n_free(d: _Slope) -> Exercise:
         id="corrupted.n_free",
         prompt=f"Why does n not matter for p = 1? Give the gain epsilon ||top_n(g)||_q for g = {d.written}, "
         f"epsilon = {d.epsilon:g}, p = 1 and n = {counts}. Answer: {d.all_of} numbers.",
+        given="top_n(g) keeps the n entries of g that are largest in size and sets the others to zero; 1/p + 1/q = 1.",
         nudge="What is the dual exponent q of p = 1, from 1/p + 1/q = 1?",
         hint="q is infinite: the dual norm is the largest entry, whether "
         + f"{', '.join(WORDS[n] for n in range(1, len(d.g)))} or {d.all_of} entries are kept.",

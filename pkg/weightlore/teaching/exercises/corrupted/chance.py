@@ -64,6 +64,8 @@ def _lottery(d: _Lottery) -> Exercise:
         id="corrupted.lottery",
         prompt=f"How many random corruptions must you try, on average, until one gains {SHARES[d.inverse]} of the "
         f"first-order optimum, with {d.size:,} parameters? Answer: the number, such as 1e6.",
+        given="To first order a corruption a gains a . g, with g the gradient of the loss. All corruptions here have "
+        "the same L2 length and may move every parameter.",
         nudge="The share of the optimum is a cosine. What is the probability that a random direction has a cosine of "
         f"{d.reach:g}?",
         hint=f"cosine_tail({d.reach:g}, {d.size:_}) is the probability of one try; the number of tries is its inverse.",
@@ -155,7 +157,9 @@ def _trace(d: _Curvature) -> Exercise:
         id="corrupted.trace",
         prompt=f"The mean loss change of random corruptions of L2 size {d.length} is {d.square} tr(H) / (2 P). "
         f"Estimate the {d.asked}. Answer: a function of (losses, base, epsilon, size): the losses (S,) of corrupted "
-        "copies, the loss before.",
+        "copies, the loss before, epsilon and P.",
+        given="H is the Hessian of the loss, P the number of parameters; directions are random, so that the gradient "
+        "plays no part on average.",
         nudge=f"Solve the equation for {'tr(H) / P' if d.mean else 'tr(H)'}; the mean over draws stands for the "
         "expectation.",
         hint=f"{'The ' if d.mean else ''}{what} is about {times} mean(losses - base) / {_divisor(d)}.",

@@ -54,6 +54,7 @@ def _hoelder(size: float) -> Exercise:
         id="corrupted.hoelder",
         prompt="When is Hölder's inequality a . g <= ||a||_p ||g||_q an equality? Answer: a function of (g, p) that "
         f"returns such an a with ||a||_p = {size:g}, for 1 < p < inf; g is a tensor of shape (P,).",
+        given="Here 1/p + 1/q = 1.",
         nudge="Equality needs |a_i|^p in proportion to |g_i|^q, and matching signs. Solve for a_i.",
         hint=f"|a_i| goes with |g_i|^(q/p), and q/p = 1/(p-1). Then {divide}.",
         right="So p near 1 gives everything to the largest entry, p = 2 follows g, and p = inf keeps only its signs.",
@@ -133,6 +134,8 @@ def _gains(drawn: tuple[tuple[float, ...], float]) -> Exercise:
         id="corrupted.worst_norm",
         prompt=f"For g = ({written}), the worst corruptions for p = 1, 2 and inf are all scaled to the L2 length "
         f"{length:g}. What does each of them gain, to first order? Answer: three numbers.",
+        given="For each p the worst corruption makes a . g largest with ||a||_p <= 1, before it is scaled; g is the "
+        "gradient of the loss, and every entry may move.",
         nudge=NUDGE,
         hint="The directions are one unit vector, g itself and the signs of g. Divide each by its L2 length first.",
         right=RIGHT,

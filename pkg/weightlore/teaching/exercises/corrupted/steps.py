@@ -53,6 +53,9 @@ def _is_sam(d: _Step) -> Exercise:
         id="corrupted.is_sam",
         prompt=f"Write the direction of the resistant step for {said}. Answer: a function of (gradient, theta, "
         "epsilon), where gradient(theta) is the gradient of the loss, that returns the gradient used.",
+        given="Training against corruption makes (1 - alpha) L(theta) + alpha max_a L(theta + a) small, over a with "
+        "||a||_p <= epsilon and n entries at most that are not zero. The step puts in the a that is worst to first "
+        "order and holds it constant.",
         nudge="Two gradients are needed, and the second is not taken at theta.",
         hint=f"g = gradient(theta), then gradient(theta + {d.inside()}). {ending}",
         right=f"With p = {other.p:g} the step inside is {other.inside()}. At equal epsilon it goes much "
@@ -144,6 +147,7 @@ def _normalized(grows: float) -> Exercise:
         prompt="Multiply the first ReLU layer by c and the second by 1/c: the function stays, the indicator does not. "
         "Propose a size of a corruption a at theta that stays. Answer: a function of (a, theta), two tensors of six "
         f"numbers, the first three of the first layer; it returns one number that {doubles}.",
+        given="The indicator is the loss that the worst corruption of a given size adds.",
         nudge="The same corruption of the rescaled network is (c a_1, a_2 / c). Which size is the same for both?",
         hint="Measure each entry of a in units of its own parameter: a / |theta|, or each layer in units of its norm."
         + power,

@@ -36,6 +36,9 @@ def _unmasked(to: float) -> Exercise:
         prompt="Somebody publishes the absolute correlation rho over all pixels, of maps whose background is a share p "
         f"of the pixels. What is it {asked} the {'pixels' if to else 'active pixels alone'}? Answer: a function of "
         "(p, rho).",
+        given="Rank correlations are Spearman's, and pixels that tie share the mean of their ranks. Active pixels, "
+        "those outside the background, do not tie and are not zero. Only the border of the picture changes, which adds "
+        "to the background; the active pixels and their correlation stay.",
         nudge="Solve the closed form of section 4 for the correlation over active pixels.",
         hint=f"With q = 1 - p: rho (3 p + q^2) = 3 p + q^2 x. Solve for x.{again}",
         right=f"For p = 0.81 and rho = 0.992 it gives {float(_moved(to)(0.81, 0.992)):.2f}: "
@@ -75,6 +78,8 @@ def _skewed(v: float | None) -> Exercise:
         prompt="Two maps have nothing in common but their background, a share p of the pixels. Of the active pixels of "
         f"the one a share u is negative, of the other {said}. What is the signed correlation over all pixels? Answer: "
         f"a function of {names}.",
+        given="Rank correlations are Spearman's, and pixels that tie share the mean of their ranks. Active pixels, "
+        "those outside the background, do not tie and are not zero. Signs are independent of magnitudes.",
         nudge="Where does the block of zeros lie in the ranks of a map that has few negative pixels?",
         hint=f"12 p q (u - 1/2){other} / (1 - p^3). It is zero as soon as one of the maps is balanced.",
         right="Signs alone do not help when both maps lean to one side: the background must go as well.",

@@ -85,6 +85,9 @@ def _enough(d: _Gap) -> Exercise:
         prompt=f"How many nodes does the rule `left` need until the gap is at most {d.percent:g} % of f(x) - f(b), "
         "in size? The baseline is 0, f the logit. Answer: a function of (model, x, target), x of shape (1, D), that "
         "returns the smallest N.",
+        given="Integrated gradients of a pixel are (x - b) times the mean slope of f on the straight path from b to x. "
+        "The rule `left` takes N nodes, 0, 1/N and so on up to (N - 1)/N, with equal weights; the gap is the sum over "
+        "pixels less f(x) - f(b).",
         nudge='`integrated_gradients(..., rule="left", nodes=N)` has a field `gap`; begin with N = 1.',
         hint=f"Compare abs(gap) with {d.most:g} * abs(f(x) - f(b)), where `attribution.scores` gives f; add 1 to N "
         "until it fits.",

@@ -38,6 +38,7 @@ def _count(sizes: Sizes) -> Exercise:
     return Exercise(
         id="healthy.count",
         prompt=f"How many parameters has the network {'-'.join(map(str, sizes))}? Answer: a whole number.",
+        given="The network is fully connected, with two hidden layers, and every unit has a bias.",
         nudge="A layer from D to M units has a weight for each pair. What else has each unit?",
         hint="Add (D + 1) M over the three layers: D weights and one bias for each of M units.",
         right=f"So theta is a point in a space of {count:,} dimensions. Only {part('bias')} of its entries are biases.",
@@ -146,4 +147,4 @@ def _sides(d: _Walk, left: str) -> tuple[Diagnosis, ...]:
 
 COUNT, HALF = _count((64, 64, 32, 10)), _half(_Walk())
 
-VARIANTS = {COUNT.id: Variants(_count, _sizes), HALF.id: Variants(_half, _walks)}
+VARIANTS = {COUNT.id: Variants(_count, _sizes), HALF.id: Variants(_half, _walks, on_paper=False)}

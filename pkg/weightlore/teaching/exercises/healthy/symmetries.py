@@ -225,6 +225,9 @@ def _rescale(d: _Growth) -> Exercise:
         id="healthy.rescale",
         prompt=f"ReLU(c z) = c ReLU(z) for c > 0. Answer: a function of (theta, c) that makes the {WORDS[d.layer]} "
         f"layer {c} times as large and returns a theta of the same function.",
+        given="A fully connected network has two hidden ReLU layers, layers.0 and layers.1, and a readout. theta holds "
+        "all its parameters; layout(model).split(theta) gives them by name, such as layers.0.weight and layers.0.bias, "
+        "and .join puts them together.",
         nudge=f"If the {WORDS[d.layer]} layer's outputs grow by {c}, what must the next layer do?",
         hint=f"Multiply {here}.weight and {here}.bias by {c}, divide {after}.weight by {c}, leave the other biases "
         "alone.",

@@ -54,6 +54,8 @@ def _line_sums(d: _Column) -> Exercise:
         prompt=f"Three cells of 2 bits on each bit line hold the digits of {a}, {b} and {c}, and the input bits are "
         f"{', '.join(map(str, d.plane.tolist()))}. What do the four bit lines carry? Answer: four numbers, the least "
         "significant slice first.",
+        given="Slice k holds the digit of 4^k, one bit line for each slice; a row adds its digit where its input bit "
+        "is 1.",
         nudge=f"Write {one} and {other} in base 4, the last digit first. The {PLACES[d.idle]} row is not driven.",
         hint=f"{one} is {_digits(one)} and {other} is {_digits(other)}, least significant first. Add digit by digit.",
         right=f"The {WHICH[place]} sum, {total}, is no digit of base 4: a bit line does not carry over. Shifting and "
@@ -161,6 +163,8 @@ def _saturate(d: _Line) -> Exercise:
         id="sliced.saturate",
         prompt=f"A bit line holds the levels {', '.join(map(str, d.held))} and ends in a converter of {d.bits} bits. "
         "Break it: drive as few rows as possible so that it saturates. Answer: eight numbers, 0 or 1.",
+        given="A driven row adds the level of its cell. The converter says the sum, or its greatest code where the sum "
+        "is greater: it saturates.",
         nudge=f"A converter of {d.bits} bits returns {d.ceiling} at most. Which sum is the first that it cannot tell?",
         hint=f"The sum must be {d.ceiling + 1} or more. Begin with the largest levels.",
         right=f"{idle} of eight rows {'is' if driven == 7 else 'are'} idle, and the sum is wrong by {excess}. In the "

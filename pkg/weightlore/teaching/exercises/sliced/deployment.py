@@ -55,7 +55,9 @@ def _expected_sum(d: _Slice) -> Exercise:
         id="sliced.expected_sum",
         prompt=f"Of the digits of a slice {100 * d.density:g} % are non-zero, with mean {first:g} and mean square "
         f"{second:g}; {100 * d.active:g} % of the input bits are on; the array has {d.rows} rows. What are the mean "
-        "and the standard deviation of the sum on a bit line, by equation (3)? Answer: two numbers.",
+        "and the standard deviation of the sum on a bit line? Answer: two numbers.",
+        given="A row adds the digit of its cell if its input bit is on. Rows are independent of each other, input bits "
+        "of digits.",
         nudge="With which probability does a row contribute anything at all, and how much on average if it does?",
         hint=f"A row contributes with probability a d = {share:.4g}. Multiply one row's mean and variance by {d.rows}; "
         "take the root.",
@@ -119,6 +121,8 @@ def _cut_off(d: _Cut) -> Exercise:
         id="sliced.cut_off",
         prompt=f"A converter of {d.bits} bits meets a sum of {d.total}. How much is missing from the product if its "
         f"bit line belongs to slice 0, 1, 2 or 3, for the input's {WORDS[d.input_bit]} bit? Answer: four numbers.",
+        given="Cells hold two bits, slice 0 the least significant digit. Input bits are driven one after the other; "
+        "the lowest counts 1.",
         nudge=f"What is the largest number that {d.bits} bits can say, and what does one level of slice k count for?",
         hint=f"The converter says {d.ceiling}, so {levels} levels are missing, and a level of slice k counts for "
         f"{counts}.",
@@ -160,6 +164,7 @@ def _saturated(levels: int) -> Exercise:
         id="sliced.saturated",
         prompt=f"Which share of the sums does a converter cut off{more}? Answer: a function of (sums, bits), a tensor "
         "of whole numbers and a number of bits, that returns a number from 0 to 1.",
+        given="A converter of N bits says its greatest code where a sum is greater.",
         nudge="A converter of N bits has 2^N codes, and one of them is 0.",
         hint=f"A sum is cut off{more} if it is greater than {beyond}; the mean of such a comparison is a share.",
         right=f"And the share alone says little: {section}.",

@@ -122,6 +122,7 @@ def _pedestal(cells: int) -> Exercise:
         id="sliced.pedestal",
         prompt=f"{idle} still conducts g_min = g_max / ratio. How many levels {asked}? "
         "Answer: a function of (ratio, cell_bits).",
+        given="A cell of cell_bits bits has 2^cell_bits levels, at equal steps of conductance from g_min to g_max.",
         nudge="One level is a step of conductance; how large is it, and how many of them fit into "
         f"{many}g_min?",
         hint=f"step = (g_max - g_min) / (2**cell_bits - 1). Divide {many}g_min by it; g_max cancels.",

@@ -54,6 +54,8 @@ def _gate_gradient(d: _Steep) -> Exercise:
         id="transferred.gate_gradient",
         prompt=f"What is the gradient of the loss with respect to the bias of an update gate{said}, one for each "
         "channel? Answer: a function of (p, c, z, delta), all of shape (N, C), that returns shape (C,).",
+        given="An update gate z is the logistic function of a logit s and its bias b, and passes on h = (1 - z) p + z "
+        "c; delta is the gradient of the loss with respect to h.",
         nudge="How does h change if z grows a little? And how does z change if its bias does?",
         hint=f"dh/dz = c - p and dz/db = {factor}z (1 - z). All examples share the bias, so their gradients add up.",
         right="And for a copy it is zero, entry by entry: the loss cannot see how two equal things are blended.",
@@ -130,6 +132,8 @@ def _diagonal_gate(d: _Offset) -> Exercise:
         prompt=f"Write the update gate channel-diag: each channel looks at its own p and t at each place{added}. "
         "Answer: a function of (p, t, w_p, w_t, b), images of shape (N, C, H, W) and vectors of shape (C,), that "
         "returns (N, C, H, W).",
+        given="The gate is the logistic function of a logit: p of the source and t of the target, weighed by w_p and "
+        "w_t, and a bias b.",
         nudge="To which axis of an image does a vector of C numbers belong, and to which does torch align it?",
         hint=f"The logit is w_p p + w_t t + b{plus} with each vector as w[:, None, None]; then the logistic function.",
         right="Three numbers a channel and gate, where a dense gate of C channels has 2 C + 1.",

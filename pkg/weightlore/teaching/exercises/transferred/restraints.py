@@ -70,6 +70,8 @@ def _leash(d: _Strengths) -> Exercise:
         prompt=f"Write the penalty L2-SP with strength {d.source:g} and {d.head:g} for the readout. Answer: a function "
         "of (w, source, readout): weights that are trained, the source's weights, both of shape (P,), and weights of "
         "the new readout.",
+        given="L2-SP holds weights near those of the source, and the new readout near zero, by squared distances; its "
+        "gradient is strength times distance.",
         nudge="From where does each of the two groups start, and where should each be held?",
         hint=f"{d.source:g} / 2 times the squared distance of w from the source, plus {d.head:g} / 2 times that of the "
         "readout from zero.",

@@ -75,6 +75,8 @@ def _control(d: _Bill) -> Exercise:
         prompt=f"A network with transfer units trains {d.trained:,} parameters. The target's layers without its "
         f"readout have {d.layers:,}; source and target have {d.features} features each; there are ten classes. How "
         "many hidden units does the control have that comes nearest? Answer: a whole number.",
+        given="The control trains the target's layers, and one hidden layer that reads the features of source and "
+        "target. Behind that layer comes its readout; hidden units and classes have biases.",
         nudge="What does one more hidden unit add, before and behind itself?",
         hint=f"A unit reads {2 * d.features} features and has a bias; each class reads the unit. The ten classes have "
         "biases, too.",
@@ -144,6 +146,7 @@ def _verdict(confidence: float) -> Exercise:
         prompt="How much better is one method than another over S draws, and how sure is it? Answer: a function of "
         "(ours, theirs), accuracies of shape (S,), that returns three numbers: mean and ends of the "
         f"{100 * confidence:g} % interval.",
+        given="Draw s gave both methods the same pictures.",
         nudge="Which numbers belong together? Subtract these before you do anything else.",
         hint=f"d = ours - theirs; half the width is the {q:g} quantile of t with S - 1 degrees, times std / sqrt(S).",
         right=f"For five draws the quantile is {five:.2f}, for ten {ten:.2f}, for the normal law {many:.2f}: few draws "

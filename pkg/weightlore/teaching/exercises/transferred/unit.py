@@ -34,6 +34,9 @@ def _gate_cost(channels: int) -> Exercise:
         id="transferred.gate_cost",
         prompt=f"How many numbers does a unit of {channels} channels learn, with a full matrix U, if its gates are "
         "channel, channel-diag, dense? Answer: three numbers.",
+        given="A unit has an update gate and a reuse gate for each channel. The logit of a gate is a number of its own "
+        "(channel), or linear in p and t of its channel, with a bias (channel-diag), or linear in p and t of all "
+        "channels, with a bias (dense).",
         nudge="There are two gates. How many numbers does one channel of one gate need in each of the three cases?",
         hint=f"One channel of one gate needs 1, or 1 + 1 + 1, or {2 * channels} + 1 numbers. And U has {channels} x "
         f"{channels}.",
@@ -115,6 +118,9 @@ def _awake(d: _Start) -> Exercise:
         id="transferred.awake",
         prompt=f"{d.says()} Which of these get a gradient that is not zero at the first step: {', '.join(parts)}? "
         "Answer: five numbers, 1 for yes and 0 for no.",
+        given="A transfer unit has an update gate z and a reuse gate r, both between 0 and 1, and a matrix U. From p "
+        "of the source and a of the target it makes the candidate c = phi(a + U (r p)) and passes on h = (1 - z) p + z "
+        "c. Gates are logistic functions of p and phi(a), weighed, and a bias; a readout follows.",
         nudge="Start with update gates and (4). Then ask of each other part: if it moved a little, would h move?",
         hint="If r moved, U (r p) would still be 0. If U moved, it would not."
         if d.silent

@@ -166,6 +166,8 @@ NEXT_VIEW = Exercise(
     prompt="Which view does the greedy search add? Answer: a function of (probs, y, chosen), probs (A, N, C) of all "
     "views and chosen a list of numbers, that returns the number of the view whose plain mean with the chosen has the "
     "smallest log loss.",
+    given="Greedy search adds the view with which the mean of all chosen has the smallest log loss; a view may come "
+    "again. y are the true classes, of shape (N,).",
     nudge="What is averaged with what, before the logarithm?",
     hint="means = (probs[chosen].sum(0) + probs) / (len(chosen) + 1), for all A at once; then -log of the true class.",
     right="The best next view is often not the best view: it is one that errs elsewhere.",

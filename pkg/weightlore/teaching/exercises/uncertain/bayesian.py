@@ -52,6 +52,8 @@ def _kron_memory(d: _Sizes) -> Exercise:
         id="uncertain.kron_memory",
         prompt=f"How many numbers are in the Kronecker factors of a network {d.inputs}-{d.hidden}-{d.classes} with "
         "biases, full squares? Answer: a whole number.",
+        given="Layers are fully connected. Each has two Kronecker factors, one for its inputs and one for its outputs; "
+        "a bias is one more input.",
         nudge="How many rows has the factor of the inputs, with the bias, and how many that of the outputs?",
         hint="Each layer has (d + 1)^2 numbers for d inputs and k^2 for k outputs.",
         right=right,
@@ -159,8 +161,11 @@ def _evidence(d: _Mean) -> Exercise:
     where = "" if plain else f" for a prior whose mean is {d.m:g} for each parameter"
     return Exercise(
         id="uncertain.evidence",
-        prompt=f"Write the evidence (4){where}. Answer: a function of (log_likelihood, theta, H, tau), at the mode "
-        "theta (P,), with H (P, P) without the prior, that returns a number in nats.",
+        prompt=f"Write Laplace's log evidence{where}. Answer: a function of (log_likelihood, theta, H, tau), at the "
+        "mode theta (P,), with H (P, P) without the prior, that returns a number in nats.",
+        given="Laplace: near the mode theta the log joint is a parabola with the precision A = H + tau I, and the "
+        "prior has the precision tau for each of the P parameters. The evidence is the integral of likelihood times "
+        "prior.",
         nudge="Which three terms are there beside the log likelihood, and which of them use A, not H?",
         hint=f"log likelihood - tau {_distance(d)} / 2 - ln det(H + tau I) / 2 + P ln(tau) / 2.",
         right="The last two terms are minus half the logarithm of how much the data have narrowed the prior.",

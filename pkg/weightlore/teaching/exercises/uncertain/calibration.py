@@ -95,7 +95,9 @@ def _noise_floor(bins: int) -> Exercise:
     return Exercise(
         id="uncertain.noise_floor",
         prompt=f"All confidences are r{held}. How many examples N does it take until chance alone makes an ECE of e "
-        "only? Use equation (3). Answer: a function of (r, e) that returns N, not rounded.",
+        "only? Answer: a function of (r, e) that returns N, not rounded.",
+        given="If n answers are right with probability r each, the share of right ones is off from r by sqrt(2 r (1 - "
+        "r) / (pi n)) on average.",
         nudge="There is one bin, and it holds all N examples. Solve equation (3) for N." if single
         else f"How many examples does one of the {bins} bins hold? Solve equation (3) for N.",
         hint=f"e = sqrt(2 r (1 - r) / (pi N{'' if single else f' / {bins}'})); square both sides.",
@@ -123,6 +125,7 @@ def _constant_parts(classes: int) -> Exercise:
         prompt=f"{WORDS[classes].capitalize()} {things} are equally frequent, and a forecaster says {said:g} for each, "
         "whatever it is shown. What are reliability, resolution and uncertainty of its Brier score? Answer: three "
         "numbers.",
+        given="The Brier score is the squared distance of forecast and truth, summed over the classes.",
         nudge="All forecasts are equal, so there is one bin. Compare what is said in it with what comes, and what "
         "comes in it with what comes overall.",
         hint=f"Said, come and overall are all {said:g}. Uncertainty is the sum over {WORDS[classes]} classes of "

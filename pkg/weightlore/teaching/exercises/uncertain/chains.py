@@ -43,9 +43,11 @@ def _langevin(d: _Chain) -> Exercise:
     e = "e" if plain else f"{d.T:g} e"
     return Exercise(
         id="uncertain.langevin",
-        prompt=f"Write a Langevin step (8) by mini-batches{at}. Answer: a function of (theta, slope, z, e, tau, "
-        "num_data), slope the gradient of the batch's mean negative log likelihood, z standard normal, that returns "
-        "the next theta.",
+        prompt=f"Write a step of Langevin dynamics by mini-batches{at}. Answer: a function of (theta, slope, z, e, "
+        "tau, num_data), slope the gradient of the batch's mean negative log likelihood, z standard normal, that "
+        "returns the next theta.",
+        given="Langevin dynamics: theta <- theta + (e / 2) g + sqrt(e) z, with g the gradient of the log joint of all "
+        "data. The prior is Gaussian around 0 with the precision tau.",
         nudge="What is the gradient of the log joint of all data, estimated by one batch?",
         hint=f"g = -num_data slope - tau theta; half a step of it, and noise of variance {e}.",
         right="With noise of variance 0 it is gradient descent on the regularized loss.",
@@ -106,9 +108,11 @@ def _forgotten(told: int) -> Exercise:
     )  # fmt: skip
     return Exercise(
         id="uncertain.forgotten",
-        prompt=f"A chain (8) of small steps is told num_data = {told}, each batch is all N rows of X. Answer: a "
+        prompt=f"A Langevin chain of small steps is told num_data = {told}, each batch is all N rows of X. Answer: a "
         "function of (X, s2, tau), for a line with noise of variance s2, that returns the covariance of what it draws, "
         "(P, P).",
+        given="Langevin dynamics draws from the posterior if its gradient is that of the log joint: num_data times the "
+        "mean log likelihood of a batch, and the prior, Gaussian around 0 with the precision tau for each parameter.",
         nudge="By which factor is the gradient of the data too small?",
         hint=f"The data count as {as_one}: {k}X^T X / (N s2) instead of X^T X / s2; the prior is as it was.",
         right="The more data there are, the wronger it is, and no diagnostic of the chain will tell.",

@@ -70,6 +70,7 @@ ADD_ONE = Exercise(
     prompt="Some members are chosen; which one is added next? Answer: a function of (p, y, chosen), p of shape "
     "(S, N, C), y of shape (N,), chosen a list of numbers, that returns the number of the member, not chosen so far, "
     "with which the log loss of the mean is smallest.",
+    given="p are probabilities of S members for N pictures and C classes, y the true classes.",
     nudge="Try each of those that are left. What is compared?",
     hint="For each i that is left: the mean of p[chosen + [i]] over members, then its log loss on y.",
     right="The best alone is often not the best to add.",

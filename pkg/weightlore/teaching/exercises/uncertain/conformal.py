@@ -21,6 +21,8 @@ def _how_many(level: float) -> Exercise:
     return Exercise(
         id="uncertain.how_many",
         prompt=f"How many held-out examples does a promise of {100 * level:g} % need at least? Answer: a whole number.",
+        given="Conformal promise: scores of n held-out examples and of the new one can be exchanged, the threshold is "
+        "one of the n, and the set holds the new truth with probability 1 - a or more.",
         nudge="The rank of the threshold must not be larger than the number of scores.",
         hint=f"ceil((n + 1) {level:g}) <= n. Which is the smallest n?",
         right=f"With {n - 1} of them every set would be full.",
@@ -85,8 +87,11 @@ def _threshold(d: _Careful) -> Exercise:
     doubt = f" if {_some(j)} of the scores, nobody knows which, may in truth be much larger" if j else ""
     return Exercise(
         id="uncertain.threshold",
-        prompt=f"Write the threshold of equation (1){doubt}. Answer: a function of (scores, a), scores (n,), that "
-        'returns q, and float("inf") where n is too small for the promise.',
+        prompt=f"Write the smallest threshold q that keeps a conformal promise{doubt}. Answer: a function of "
+        '(scores, a), scores (n,), that returns q, and float("inf") where n is too small for the promise.',
+        given="Conformal promise: scores of n held-out examples and of the new one can be exchanged, the threshold is "
+        "one of the n, and the set holds the new truth with probability 1 - a or more. Scores are larger where an "
+        "answer is stranger.",
         nudge="Among how many examples is the new one, itself included?",
         hint=f"Sort; take place {f'r{more} with ' if j else ''}r = ceil((n + 1)(1 - a)), counted from 1; if r{more} > "
         "n there is no such score.",
@@ -142,6 +147,8 @@ def _added_up(share: float) -> Exercise:
         id="uncertain.added_up",
         prompt=f"Write adaptive scores{counted}. Answer: a function of p, probabilities of one picture (C,), that "
         "returns the score of each class, shape (C,).",
+        given="The adaptive score of a class adds up the probabilities of all classes that are more probable, and its "
+        "own.",
         nudge="Which classes come into the set before this one, and which last?",
         hint=f"Add up the probabilities of all classes at least as probable as this one, {own}." if whole
         else f"Add up the probabilities of all classes more probable than this one, {own}.",
@@ -193,6 +200,9 @@ def _move_ends(k: float) -> Exercise:
         id="uncertain.move_ends",
         prompt=f"{question} Answer: a function of (lower, upper, y, a), the first three of shape (n,), that returns a "
         "number.",
+        given="Conformal promise: scores of n held-out examples and of the new one can be exchanged, the threshold is "
+        "one of the n, and the set holds the new truth with probability 1 - a or more. The interval from lower to "
+        "upper was learned from other data, y are held-out targets.",
         nudge="How far outside its interval is a held-out target, and how is that said of one inside?",
         hint=f"The score is max({below}, y - upper), negative inside; its threshold is that of equation (1).",
         right="In the second case it is negative: the interval was too wide.",

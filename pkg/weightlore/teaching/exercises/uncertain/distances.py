@@ -44,8 +44,11 @@ def _ball_score(d: _Kernel) -> Exercise:
     )  # fmt: skip
     return Exercise(
         id="uncertain.ball_score",
-        prompt=f"Write the score of equation (2){written}. Answer: a function of (mapped, centers, s), W_c h and e_c "
+        prompt=f"Write the doubt of a network with one ball for each class{written}. Answer: a function of "
+        "(mapped, centers, s), W_c h and e_c "
         "of one input, both (C, M), that returns 1 - max_c K_c.",
+        given="A class c has a matrix W_c and a center e_c of M numbers; features h are near it if K_c = exp(-||W_c h "
+        "- e_c||^2 / (2 M s^2)) is near 1.",
         nudge="How far from each center, and which center counts?",
         hint=f"The mean over M of the squared differences, over {k} s^2, with a minus into exp; then 1 - the largest.",
         right="The nearest center alone decides.",
@@ -109,8 +112,11 @@ def _own_spread(d: _Shrinkage) -> Exercise:
     towards = "" if plain else f" towards {d.times:g} times the mean variance"
     return Exercise(
         id="uncertain.own_spread",
-        prompt=f"Write the least squared distance (4) with a shrinkage{towards}. Answer: a function of (h, means, "
-        "sigma, r), shapes (H,), (C, H) and (H, H), that returns a number.",
+        prompt=f"Write the least squared distance from a class, with shrinkage{towards}. Answer: a function of (h, "
+        "means, sigma, r), shapes (H,), (C, H) and (H, H), that returns a number.",
+        given="The squared distance of features h from a class is (h - m)^T sigma^-1 (h - m), with its mean m and one "
+        "covariance sigma for all. With shrinkage r a share r of the covariance is the mean variance in every "
+        "direction.",
         nudge="What is added to the covariance, and which class counts?",
         hint=f"sigma = (1 - r) sigma + r {d.level}mean(diagonal) I; then (h - m) times the inverse times (h - m), the "
         "least of all.",

@@ -58,6 +58,8 @@ def _own_numbers(d: _Shared) -> Exercise:
         id="uncertain.own_numbers",
         prompt=f"How many parameters do the {members} members of a BatchEnsemble add to a network "
         f"{inputs}-{hidden}-{classes}? Answer: a whole number.",
+        given="Layers are fully connected, with biases. Member m of a BatchEnsemble multiplies the shared weights W of "
+        "a layer, entry by entry, with r_m s_m^T; biases are shared.",
         nudge="A member has two vectors in each layer. How long are they?",
         hint=f"r is as long as the layer's output, s as its input; two layers, {members} members, and biases are "
         "shared.",
@@ -119,6 +121,8 @@ def _mean_gain(d: _Weight) -> Exercise:
         id="uncertain.mean_gain",
         prompt=f"What do members gain in log loss when their probabilities are averaged{counts}? Answer: a function of "
         "(p, y), p of shape (S, N, C), y of shape (N,), that returns the gain in nats, mean over pictures.",
+        given="p are probabilities of S members for N pictures and C classes, y the true classes; who counts more "
+        "often in the mean does so in the mean of the losses, too.",
         nudge="One number is the mean of losses, the other the loss of a mean.",
         hint=f"Take the probabilities of the true classes, (S, N). ln of their mean{repeated or ','} less the mean of "
         "their ln.",
@@ -180,6 +184,8 @@ def _restarts(low: float) -> Exercise:
         id="uncertain.restarts",
         prompt=f"Write the learning rate of snapshots, in units of the largest{floor}. Answer: a function of "
         "(step, steps, cycles), step counted from 1, cycles a divisor of steps, that returns a number.",
+        given="The learning rate of snapshots falls in each cycle along half a cosine, from the largest at its first "
+        "step; c steps later it would be at its lowest.",
         nudge="How far into its cycle is a step, and what is that at the first step of each?",
         hint=f"c = steps / cycles; how far: ((step - 1) mod c) / c; then {wave}."
         if low == 0 else f"k = steps / cycles; how far: ((step - 1) mod k) / k; then {wave}.",

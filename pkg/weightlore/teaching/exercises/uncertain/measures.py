@@ -54,6 +54,7 @@ def _same_total(wanted: float) -> Exercise:
         id="uncertain.same_total",
         prompt="Two networks, two classes. What do they say if their mean is (0.5, 0.5) and their mutual information "
         f"is {wanted:g} nats, to {NEAR:g}? Answer: two rows of two probabilities, one row for each network.",
+        given="Mutual information of label and network: the entropy of the mean less the mean of the entropies.",
         nudge="The mean fixes the total, ln 2. Which entropy must each of the two networks have on average?",
         hint="By symmetry they say (1/2 + d, 1/2 - d) and the reverse. Each has the entropy "
         f"ln 2 - {wanted:g}; try values of d.",
@@ -133,9 +134,11 @@ def _two_one_one(d: _Alpha) -> Exercise:
     share = "four fifths" if d == _Alpha() else f"{100 * d.parts()[1] / d.parts()[0]:.0f} %"
     return Exercise(
         id="uncertain.two_one_one",
-        prompt=f"For alpha = ({d.a}, {d.b}, {d.b}): the total entropy, the expected entropy by equation (3) and the "
+        prompt=f"For alpha = ({d.a}, {d.b}, {d.b}): the total entropy, the expected entropy and the "
         "mutual information, by hand. For whole numbers psi(n + 1) - psi(k + 1) = 1/(k + 1) + ... + 1/n. Answer: three "
         "numbers, in nats.",
+        given="A Dirichlet with concentrations alpha, whose sum is a_0, has the mean m = alpha / a_0 and the expected "
+        "entropy psi(a_0 + 1) - sum_c m_c psi(alpha_c + 1). The total is the entropy of the mean.",
         nudge=f"The mean is ({first}, {other}, {other}) and a_0 = {d.total}. What is {upper}, what {lower}?",
         hint=f"{upper} = {d.steps(d.a)} and {lower} = {d.steps(d.b)}; weigh them with the mean.",
         right=f"The expected entropy is {d.expected()}: {share} of what is not known stay unknown however much is "

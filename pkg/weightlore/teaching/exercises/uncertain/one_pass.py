@@ -102,6 +102,8 @@ def _same_curve(wider: float) -> Exercise:
         id="uncertain.same_curve",
         prompt=f"Which b goes with another nu, {aim}? Answer: a function of (nu, b, wanted), three numbers, that "
         "returns a number.",
+        given="A network predicts gamma, nu, alpha and b; the target then follows a Student t around gamma whose "
+        "squared scale is b (1 + nu) / (nu alpha).",
         nudge="In which combination do nu and b enter the predicted distribution?",
         hint=f"b (1 + nu) / nu {must}. Solve for the new b.",
         right="The likelihood has one number, the parts of doubt claim two.",

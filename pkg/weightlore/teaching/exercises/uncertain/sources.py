@@ -84,8 +84,10 @@ def _flip_floor(base: float) -> Exercise:
     )  # fmt: skip
     return Exercise(
         id="uncertain.flip_floor",
-        prompt=f"Write equation (5){'' if nats else f' with {log}'}. Answer: a function of (rate, classes) that "
+        prompt=f"Write the entropy of the best possible answer{'' if nats else f', with {log}'}. Answer: a function "
+        "of (rate, classes) that "
         f"returns the entropy {unit} of a label that is flipped, each other class being as likely.",
+        given="The true class of a picture is certain; its label is flipped with the probability `rate`.",
         nudge="Which probabilities does the best answer give to the C classes?",
         hint=f"1 - r once, and r / (C - 1) another C - 1 times; 0 {log} 0 is 0.",
         right=f"At a rate of 1 it is {log}(C - 1): even a liar tells which class it is not.",
@@ -141,6 +143,7 @@ def _how_many_more(d: _Parts) -> Exercise:
         prompt=f"With {d.at} examples the data part is {d.data:g} and the model part {d.model:g}, as standard "
         f"deviations. With how many in all is the total standard deviation {d.wanted:g} or less? Answer: a whole "
         "number.",
+        given="The variance of the model part falls like one over the number of examples, the data part stays.",
         nudge="What adds up, standard deviations or variances?",
         hint=f"{d.data**2:.4g} + {d.model**2:.4g} * {d.at} / n must not be larger than {d.wanted:g} squared.",
         right=f"Below {d.data:g} no number of examples leads.",
@@ -196,8 +199,10 @@ def _known_line(d: _Line) -> Exercise:
     )  # fmt: skip
     return Exercise(
         id="uncertain.known_line",
-        prompt=f"Write the model part of equation (6){measured}. Answer: a function of (x, tau, s2, new), x (N, D), "
-        "new (M, D), that returns the variances of new . theta, shape (M,).",
+        prompt=f"Write the model part of linear regression{measured}. Answer: a function of (x, tau, s2, new), x "
+        "(N, D), new (M, D), that returns the variances of new . theta, shape (M,).",
+        given="y = x . theta with normal noise of variance s2, and a normal prior around 0 with the precision tau for "
+        "each parameter. The model part is the variance of what is predicted without the noise.",
         nudge="First A, then one number for each row of new.",
         hint="(new @ A.inverse() * new).sum(1), with A = tau I + " + ("" if once else f"{d.times} ") + "x^T x / s2.",
         right="The targets do not occur.",
