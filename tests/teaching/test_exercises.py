@@ -61,6 +61,7 @@ MADE = {
     ("corrupted.normalized", 2): lambda: lambda a, theta: a.norm() / theta.norm(),
     ("corrupted.normalized", 3): lambda: lambda a, theta: (a * theta).norm(),
     ("corrupted.normalized", 4): lambda: lambda a, theta: (a / theta).norm() ** 2,
+    ("corrupted.too_far", 6): lambda: [-0.6, -0.8, -0.95, -0.3],
 }
 
 
@@ -152,6 +153,12 @@ def test_property_a_reply_is_announced_and_its_text_is_escaped():
     assert "&lt;" in page
     assert "1 < p" not in page
     assert str(check("corrupted.by_hand")).startswith("To begin with:")
+
+
+def test_oracle_a_unit_that_is_off_gives_no_advice():
+    assert ALL["corrupted.too_far"].reference() == pytest.approx([-0.6, -0.8, -0.95, 0.0])
+    assert check("corrupted.too_far", [-0.6, -0.8, -0.95, 0]).verdict == "right"
+    assert check("corrupted.too_far", [0.6, 0.8, 0.95, 0.0]).diagnosis == "sign"
 
 
 def test_oracle_the_lottery_is_the_inverse_of_the_tail():
