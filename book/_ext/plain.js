@@ -60,6 +60,17 @@
     }
   }
 
+  const LOOKS = ["fill", "fill-opacity", "stroke", "stroke-width", "font-family", "font-size", "text-anchor"];
+
+  function diagrams() {  // their style sheet stays behind, so every line takes along what it looks like
+    const seen = document.querySelectorAll("article.bd-article .wl-diagram svg, article.bd-article .wl-diagram svg *");
+    every(".wl-diagram svg, .wl-diagram svg *").forEach((e, number) => {
+      const look = getComputedStyle(seen[number]), ground = seen[number].parentElement;
+      for (const name of LOOKS) e.style.setProperty(name, look.getPropertyValue(name));
+      if (ground.matches(".wl-diagram")) e.style.setProperty("background", getComputedStyle(ground).backgroundColor);
+    });
+  }
+
   function pictures() {
     for (const hidden of every("noscript")) {
       const still = make("template");
@@ -87,13 +98,17 @@
     for (const e of every("*"))
       for (const { name } of [...e.attributes])
         if (/^(data-|on)|^(border|align|valign|tabindex|version)$/.test(name) && !e.closest("svg, math")) e.removeAttribute(name);
+    every("[role='doc-biblioentry']").forEach((e) => e.removeAttribute("role"));  // a checker of e-books calls it outdated
     every("p").filter((e) => !e.firstChild).forEach((e) => e.remove());
   }
 
   function addresses() {
     for (const link of every("a[href]")) {
       const at = new URL(link.getAttribute("href"), location.href);
-      if (!at.href.startsWith(wish.root)) continue;
+      if (!at.href.startsWith(wish.root)) {
+        link.setAttribute("href", at.href);  // as a URL is written: an identifier of an article may hold < and >
+        continue;
+      }
       const page = decodeURIComponent((at.origin === "null" ? "file://" + at.pathname : at.origin + at.pathname).slice(wish.root.length));
       const place = wish.places[page];
       link.setAttribute("href", place === undefined ? wish.site + page + at.hash : anchored(place, at.hash.slice(1)));
@@ -120,7 +135,7 @@
           if (e.hasAttributeNS(space, name)) e.setAttributeNS(space, name, "#" + wish.prefix + "--" + e.getAttributeNS(space, name).slice(1));
   }
 
-  formulas(); pictures(); unfold(); strip();
+  diagrams(); formulas(); pictures(); unfold(); strip();
   const images = addresses();
   ids();
   const body = make("section", "page", [...article.childNodes]);

@@ -17,7 +17,13 @@ import release
 from contents import ROOT, toc_pages
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
+SVG = "{http://www.w3.org/2000/svg}"
 OPF = "{http://www.idpf.org/2007/opf}"
+MATH = "{http://www.w3.org/1998/Math/MathML}"
+OCF = "{urn:oasis:names:tc:opendocument:xmlns:container}"
+DC = "{http://purl.org/dc/elements/1.1/}"
+URL = r"(?:[\w\-.~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+"
+OUTDATED = ("doc-biblioentry", "doc-endnote")
 FORBIDDEN = ("script", "button", "iframe", "noscript", "input", "style")
 SITE = "https://weightlore.github.io/weightlore/"
 FACTS = {"cover": b"", "title": "T", "version": "1", "site": SITE, "modified": "2026-01-01T00:00:00Z"}
@@ -27,6 +33,9 @@ TINY = """<!DOCTYPE html><html><body><main><article class="bd-article"><section 
 href="#s">#</a></h1><h2 id="t">Part</h2><details id="f"><summary>More</summary><p>hidden</p></details>
 <details class="wl-table"><summary>Data</summary></details><noscript><img src="../_images/p.png" alt="words"></noscript>
 <p><a href="b.html#x">near</a> <a href="c.html#y">far</a> <a href="https://example.org/z">out</a></p><p id="s">twice</p>
+<p role="doc-biblioentry"><a href="https://example.org/(1)2<3:A>4">odd</a></p>
+<div class="wl-diagram"><style>.wl-diagram { background: rgb(4, 5, 6) } .cell { fill: rgb(1, 2, 3) }</style>
+<svg viewBox="0 0 2 2"><rect class="cell" width="1" height="1"/></svg></div>
 <svg viewBox="0 0 1 1"><text>&amp;</text></svg><script>1 < 2</script><button>b</button></section></article>
 </main></body></html>"""
 WIDE = """[...document.querySelectorAll('*')].filter(e => !e.closest('svg') && e.getBoundingClientRect().right > 673)
@@ -55,13 +64,22 @@ def test_property_a_plain_page_is_well_formed_and_keeps_what_is_said(tiny):
     assert (tiny.title, tiny.heads, tiny.images) == ("Title", [("Part", "t")], ["_images/p.png"])
     assert tiny.uses == {"mathml": False, "svg": True}
     assert 'viewBox="0 0 1 1"' in tiny.ebook, "XML keeps the case that SVG needs"
+    assert not re.search("<style|doc-biblioentry", tiny.ebook)
+
+
+@pytest.mark.browser
+def test_property_a_diagram_keeps_its_colors_without_its_style_sheet(tiny):
+    for text in (tiny.ebook, tiny.print):
+        picture, cell = (xml.fromstring(text).find(f".//{SVG}{name}") for name in ("svg[@viewBox='0 0 2 2']", "rect"))
+        assert "background: rgb(4, 5, 6)" in picture.get("style")
+        assert "fill: rgb(1, 2, 3)" in cell.get("style")
 
 
 @pytest.mark.browser
 def test_property_links_of_a_plain_page_lead_to_the_place_of_their_page(tiny):
     for text, near in ((tiny.ebook, "book-b.xhtml#x"), (tiny.print, "#book-b--x")):
         read = [a.get("href") for a in xml.fromstring(text).iter(f"{XHTML}a")]
-        assert read == [near, SITE + "book/c.html#y", "https://example.org/z"]
+        assert read == [near, SITE + "book/c.html#y", "https://example.org/z", "https://example.org/(1)2%3C3:A%3E4"]
 
 
 @pytest.mark.browser
@@ -180,6 +198,11 @@ def faults(path) -> list[str]:
         found.append("mimetype is not first, stored and right")
     package = xml.fromstring(book.read("EPUB/package.opf"))
     items = {item.get("id"): item for item in package.iter(f"{OPF}item")}
+    container = xml.fromstring(book.read("META-INF/container.xml"))
+    if [file.get("full-path") for file in container.iter(f"{OCF}rootfile")] != ["EPUB/package.opf"]:
+        found.append("the container names another package file")
+    said = {name: package.findtext(f".//{DC}{name}") for name in ("identifier", "title", "language")}
+    found += [f"the package has no {name}" for name, text in said.items() if not text]
     held = {"EPUB/" + item.get("href") for item in items.values()}
     if held != {name for name in names if name.startswith("EPUB/")} - {"EPUB/package.opf"}:
         found.append(f"the manifest and the files differ: {held ^ set(names)}")
@@ -192,7 +215,24 @@ def faults(path) -> list[str]:
     for name, tree in trees.items():
         found += [f"{name}: {address}" for address in asked(tree) if not leads(name, address, names, anchors)]
         found += [f"{name}: <{tag}>" for tag in FORBIDDEN if tree.find(f".//{XHTML}{tag}") is not None]
+    for item in (item for item in items.values() if item.get("href").endswith(".xhtml")):
+        found += untold(item, trees["EPUB/" + item.get("href")])
     return found
+
+
+def untold(item, tree) -> list[str]:
+    """What a page of an EPUB has although its manifest keeps silent, or shouldn't have at all."""
+    name, told = item.get("href"), (item.get("properties") or "").split()
+    found = [
+        f"{name}: {kind} is {'not ' * (kind not in told)}told"
+        for kind, tag in (("mathml", f"{MATH}math"), ("svg", f"{SVG}svg"))
+        if (tree.find(f".//{tag}") is not None) != (kind in told)
+    ]
+    ids = [e.get("id") for e in tree.iter() if e.get("id")]
+    found += [f"{name}: two ids {i}" for i in sorted(set(ids)) if ids.count(i) > 1]
+    found += [f"{name}: {e.get('src')} from afar" for e in tree.iter(f"{XHTML}img") if urlsplit(e.get("src")).scheme]
+    found += [f"{name}: no words for {e.get('src')}" for e in tree.iter(f"{XHTML}img") if e.get("alt") is None]
+    return found + [f"{name}: role {role}" for e in tree.iter() if (role := e.get("role")) in OUTDATED]
 
 
 def asked(tree) -> list[str]:
@@ -201,17 +241,32 @@ def asked(tree) -> list[str]:
 
 def leads(name: str, address: str, names: list[str], anchors: dict[str, set[str]]) -> bool:
     parts = urlsplit(address)
+    if not re.fullmatch(URL, address):
+        return False
     if parts.scheme:
         return parts.scheme in ("http", "https")
     target = posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(parts.path))) if parts.path else name
     return target in names and (not parts.fragment or unquote(parts.fragment) in anchors.get(target, set()))
 
 
-def test_limit_a_broken_epub_is_found(tmp_path):
-    page = plain.Plain("book/a.html", "A", "", f'<p xmlns="{XHTML[1:-1]}"><a href="b.xhtml">b</a></p>', [], [], "", {})
+BROKEN = {
+    '<a href="b.xhtml">b</a>': "EPUB/book-a.xhtml: b.xhtml",
+    '<a href="https://example.org/a&lt;b">b</a>': "EPUB/book-a.xhtml: https://example.org/a<b",
+    '<img src="https://example.org/a.png" alt=""/>': "book-a.xhtml: https://example.org/a.png from afar",
+    '<img src="cover.png"/>': "book-a.xhtml: no words for cover.png",
+    "<script>1</script>": "EPUB/book-a.xhtml: <script>",
+    f'<math xmlns="{MATH[1:-1]}"><mi>x</mi></math>': "book-a.xhtml: mathml is not told",
+    '<b id="b">1</b><b id="b">2</b>': "book-a.xhtml: two ids b",
+    '<b role="doc-biblioentry">b</b>': "book-a.xhtml: role doc-biblioentry",
+}
+
+
+@pytest.mark.parametrize(("inside", "fault"), BROKEN.items())
+def test_limit_a_broken_epub_is_found(tmp_path, inside, fault):
     part = chapters.Part("", ("book/a.html",))
-    path = ebook.epub(tmp_path, [part], [page], tmp_path / "a.epub", **FACTS)
-    assert faults(path) == ["EPUB/book-a.xhtml: b.xhtml"]
+    for text, faulty in ((inside, [fault]), ("fine", [])):
+        page = plain.Plain("book/a.html", "A", "", f'<p xmlns="{XHTML[1:-1]}">{text}</p>', [], [], "", {})
+        assert faults(ebook.epub(tmp_path, [part], [page], tmp_path / "a.epub", **FACTS)) == faulty
 
 
 @pytest.mark.book
