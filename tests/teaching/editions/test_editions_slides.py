@@ -80,6 +80,28 @@ def test_property_the_answer_to_a_guess_is_told_at_its_knob():
     assert all("It falls" not in text for _, shown, _ in found for text in shown)
 
 
+@pytest.mark.parametrize(
+    "text", ["**Guess** before you read on. Which?", "It looks so.\n\nAnd then? **Guess**: does it lose?"]
+)
+def test_property_what_answers_a_guess_is_on_the_next_slide(text):
+    found = cut(new_markdown_cell(f"## 6. Figures\n\nFirst.\n\n{text}"), ran("print(7)"))
+    asks = next(i for i, (_, shown, _) in enumerate(found) if "**Guess" in "".join(shown))
+    assert "print(7)" not in found[asks][1]
+    assert "print(7)" in found[asks + 1][1]
+    assert all("**Guess" not in said for _, _, notes in found for said in notes)
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_property_no_slide_of_a_tutorial_has_a_guess_and_what_answers_it(path):
+    name = path.relative_to(ROOT / "tutorials").as_posix()
+    guessed = False
+    for cell in slides(nbformat.read(path, as_version=4), name, elsewhere=ELSEWHERE).cells:
+        guessed = guessed and cell.metadata.slideshow.slide_type not in ("slide", "subslide")
+        assert not (guessed and cell.cell_type == "code"), cell.source
+        asks = cell.cell_type == "markdown" and cell.metadata.slideshow.slide_type != "notes"
+        guessed = guessed or (asks and "**Guess" in cell.source and "wl-code" not in cell.source)
+
+
 def test_property_an_exercise_is_shown_with_its_nudge_and_solved_in_the_notes():
     asked = ran('answer = None\nteaching.check("corrupted.by_hand", answer)', "exercise", text="To begin with: think.")
     tail = new_markdown_cell(f"**Exercise 2 (★). Explain.** Why?\n\n{SOLVED}")

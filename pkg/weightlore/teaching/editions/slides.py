@@ -1,8 +1,9 @@
 """Slides of a tutorial: which cell goes on which, what is shown, and what only the presenter reads.
 
 A section begins a slide to the right; a figure or a knob has a slide of its own; the guess before it and the exercises
-too. Code is folded, except in the section that is about it. What the tutorial says around a figure, the folded answers
-and the solutions are the presenter's notes, and so are the minutes of a class.
+too, and what answers a guess comes on the next slide. Code is folded, except in the section that is about it. What the
+tutorial says around a figure, the folded answers and the solutions are the presenter's notes, and so are the minutes of
+a class.
 
     slides(notebook, name, elsewhere=...)    a notebook with the metadata of a slide show
 """
@@ -32,6 +33,7 @@ CLASS_PLAN = {  # the sections of a tutorial in the fifty minutes that the pages
     8: ("30-45", "pairs"),
     9: ("45-50", "what the paper says"),
 }
+GUESS = "**Guess"
 ABOUT_CODE, EXERCISES = 5, 8  # the section whose code is shown, and the one whose folded text is no answer to a knob
 
 
@@ -44,6 +46,11 @@ class _Slide:
     notes: list[str] = field(default_factory=list)
     has_output: bool = False
     is_asked: bool = False  # a knob, whose answer comes later
+
+    @property
+    def has_guess(self) -> bool:
+        """Whether it asks for a guess, so that what comes next would give the answer away."""
+        return any(cell.cell_type == "markdown" and GUESS in cell.source for cell in self.cells)
 
 
 class _Show:
@@ -81,7 +88,12 @@ class _Show:
         if not cell.outputs:
             return
         own, asks = bool({"figure", "knob"} & tags_of(cell)), "exercise" in tags_of(cell)
-        if not asks and (own or self.section == ABOUT_CODE or self.slides[-1].has_output or self.leads):
+        if GUESS in self.leads:
+            self._begin("subslide")
+            self.slides[-1].cells.append(new_markdown_cell(self.leads))
+            self.leads = ""
+        apart = own or self.section == ABOUT_CODE or self.slides[-1].has_output or self.leads
+        if not asks and (apart or self.slides[-1].has_guess):
             self._begin("subslide")
         here = self.slides[-1]
         here.cells += [new_markdown_cell(self.leads)] if self.leads else []
