@@ -9,13 +9,10 @@ from typing import Any
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-import hypothesis
 import pytest
 import torch
 
 torch.set_num_threads(1)
-hypothesis.settings.register_profile("house", derandomize=True, deadline=None)  # a loaded machine is no failure
-hypothesis.settings.load_profile("house")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
