@@ -295,14 +295,15 @@ def test_property_joint_training_lowers_both_losses_and_leaves_the_given_source(
     assert trainable(plan.network) > trainable(cross_stitch(given).network)
 
 
-def test_oracle_joint_loss_of_one_batch():
+@pytest.mark.parametrize(("options", "share"), [({"share": 0.25}, 0.25), ({}, 1.0)])
+def test_oracle_joint_loss_of_one_batch(options, share):
     given, theirs, ours = setting("mlp"), task("mlp", 9, seed=4), task("mlp", 6)
-    plan = cross_stitch(given, joint=theirs, share=0.25)
+    plan = cross_stitch(given, joint=theirs, **options)
     network = plan.network.eval()
     loss = plan.step(network, ours, seeded(3))
     rows = torch.randint(9, (64,), generator=seeded(3))
     cross = torch.nn.functional.cross_entropy
-    expected = cross(network(ours.x), ours.y) + 0.25 * cross(network.forward_source(theirs.x[rows]), theirs.y[rows])
+    expected = cross(network(ours.x), ours.y) + share * cross(network.forward_source(theirs.x[rows]), theirs.y[rows])
     torch.testing.assert_close(loss, expected, rtol=0, atol=1e-14)
 
 

@@ -52,6 +52,14 @@ def by_hand(r, c, bins, norm=1):
 
 
 @quiet
+def test_property_bins_are_fifteen_where_nothing_is_said():
+    p, y = forecasts()
+    for error in (expected_calibration_error, maximum_calibration_error, debiased_ce):
+        assert error(p, y) == error(p, y, bins=15) != error(p, y, bins=16)
+    assert ece_noise_floor(p) == ece_noise_floor(p, bins=15) != ece_noise_floor(p, bins=16)
+
+
+@quiet
 @pytest.mark.parametrize("bins", [1, 2, 10, 15, 49])
 @pytest.mark.parametrize("norm", [1, 2, 3.5, math.inf])
 def test_oracle_ece_by_the_definition(bins, norm):

@@ -63,6 +63,11 @@ def test_property_right_weights_restore_the_coverage_and_wrong_ones_do_not():
     assert share["wrong"] < share["none"] - 0.05
 
 
+def test_limit_one_score_is_enough():
+    one = torch.ones(1).double()
+    assert weighted_quantile(3 * one, one, 0 * one, level=0.9).tolist() == [3.0]
+
+
 def test_limit_weights_of_zero():
     scores = torch.tensor([1.0, 2.0, 3.0])
     some = torch.tensor([0.0, 1.0, 0.0])

@@ -52,10 +52,23 @@ def test_oracle_the_slope_of_the_nll_vanishes():
     assert abs(torch.autograd.grad(cross_entropy(z * s, y), s)[0].item()) < 1e-12
 
 
-def test_oracle_two_logits_in_closed_form():
-    z = torch.tensor([[3.0, 0.0]], dtype=torch.float64).repeat(5, 1)
+@pytest.mark.parametrize("temperature", [0.051, 0.5, 1.0, 2.0, 3.0, 19.9])
+def test_oracle_two_logits_in_closed_form(temperature):
+    z = torch.tensor([[temperature * math.log(4), 0.0]], dtype=torch.float64).repeat(5, 1)  # softmax(z / T) = 4/5
     found = find_temperature(z, torch.tensor([0, 0, 0, 0, 1]))
-    assert found.value == pytest.approx(3 / math.log(4), rel=1e-12)  # softmax(3/T) = 4/5
+    assert not found.at_bound
+    assert found.value == pytest.approx(temperature, rel=1e-8)
+
+
+@pytest.mark.parametrize(("temperature", "bound"), [(0.04, 0.05), (25.0, 20.0)])
+def test_limit_two_logits_whose_temperature_is_beyond_a_bound(temperature, bound):
+    z = torch.tensor([[temperature * math.log(4), 0.0]], dtype=torch.float64).repeat(5, 1)
+    assert find_temperature(z, torch.tensor([0, 0, 0, 0, 1])) == Temperature(bound, at_bound=True)
+
+
+def test_limit_separable_logits_so_large_that_the_slope_is_zero():
+    z, y = separable()
+    assert find_temperature(1e4 * z, y) == Temperature(0.05, at_bound=True)
 
 
 @pytest.mark.parametrize("size", [4000, 20000])
