@@ -42,8 +42,8 @@ def crossed_board() -> Diagram:
         words(40, 228, f"by chance alone: {0.05 * CELLS:.2f} of {CELLS}", "small"),
         *_opened("sliced, on a chip that misses", "sliced-chipped", 270),
         *_opened("transferred, adapted to turned digits", "transferred-adapted", 340),
-        words(14, 412, "cells miss alike: emptiness is a risk"),
-        words(14, 440, "each by its share: hardly any"),
+        words(14, 412, "because its cells are nearly empty?", "s1"),
+        words(14, 440, "each misses by its share: three times the loss, again", "small"),
     ]
     alt = (
         "Twins: d is the answer of the network that had a fate, less that of its healthy twin. The effect is the "
@@ -51,8 +51,9 @@ def crossed_board() -> Diagram:
         f"the root of n. With {PAIRS} pairs it misses zero if the effect is beyond {alone:.2f} for one question, "
         f"{together:.2f} for all {CELLS} together; {0.05 * CELLS:.2f} would miss it by chance. Below, two cells, "
         "ten pairs each on a line with zero: sliced, on a chip that misses, all pairs lie on the side of loss; "
-        "transferred, adapted to turned digits, they lie on both sides. Last, if all cells miss alike, emptiness "
-        "is a risk; if each misses by its share, hardly any."
+        "transferred, adapted to turned digits, they lie on both sides. Last, a reason and its test: does the "
+        "sliced network lose because its cells are nearly empty? On a chip whose cells miss by their share, and that "
+        "takes as much from the healthy network, it loses three times as much again: the reason fails."
     )
     return blackboard("The board of chapter 7", parts, 456, alt)
 
