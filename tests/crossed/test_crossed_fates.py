@@ -104,3 +104,13 @@ def test_error_an_unknown_preparation_is_refused_with_those_there_are():
         prepare("burnt", generator=seeded())
     with pytest.raises(ParameterError, match=r"at least 3.*got 2"):
         prepare("healthy", generator=seeded(), epochs=2)
+
+
+@pytest.mark.parametrize("count", [0, 65])
+def test_error_pixels_that_are_not_there(count):
+    with pytest.raises(ParameterError, match=rf"1 to 64 pixels.*got count={count}"):
+        named_pixels(made("healthy"), count=count)
+
+
+def test_limit_all_pixels_may_be_named():
+    assert named_pixels(made("healthy"), count=64).all()

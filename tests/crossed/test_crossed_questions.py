@@ -172,6 +172,13 @@ def test_property_turned_digits_keep_their_labels():
     assert torch.equal(turned(Split(TEST.x, TEST.y), 0).x, TEST.x)
 
 
+def test_error_what_a_question_cannot_read_is_said():
+    with pytest.raises(ParameterError, match="sign is one of"):
+        agrees(made("healthy"), made("struck"), sign="squared")
+    with pytest.raises(ParameterError, match="severity"):
+        turned(TEST, 6)
+
+
 def test_error_an_unknown_question_is_refused_with_those_there_are():
     with pytest.raises(ParameterError, match=r"'accuracy', 'attacked', .*, got 'why'"):
         ask("why", made("healthy"), made("healthy"), generator=seeded())

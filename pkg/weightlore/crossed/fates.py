@@ -25,6 +25,7 @@ from weightlore.binary import BinaryRecipe, fit_binary
 from weightlore.bitslice import FixedPoint, Recipe, fit_three_phases, slice_l1_penalty
 from weightlore.corruption import Budget, closed_form, fit_resistant, loss_gradient
 from weightlore.data import Split, digits, stripes
+from weightlore.errors import ParameterError
 from weightlore.networks import Chain, mlp
 from weightlore.parameters import flatten, replaced
 from weightlore.training import fit, sgd
@@ -184,11 +185,13 @@ def named_pixels(network: nn.Module, *, count: int = PIXELS) -> Tensor:
         Which pixels, shape (64,), bool.
 
     Raises:
-        ParameterError: as ``attribution.integrated_gradients``.
+        ParameterError: if there are not so many pixels, or as ``attribution.integrated_gradients``.
 
     Source: [sundararajan2017axiomatic], Eq. (1); the mean over images is ours
     """
     train = digits("train")
+    if not 1 <= count <= train.x.shape[1]:
+        raise ParameterError(f"digits have 1 to {train.x.shape[1]} pixels to name, got count={count}")
     told = integrated_gradients(network, train.x, train.y, baseline=0.0, nodes=NODES, output="probability")
     best = told.values.abs().mean(0).topk(count).indices
     return torch.zeros(train.x.shape[1], dtype=torch.bool).index_fill(0, best, True)

@@ -51,7 +51,7 @@ class Crossing:
     Args:
         first: name of the preparation.
         second: name of the question.
-        value: answer of the network that had the fate.
+        value: answer of the network that had the fate, in the unit of the question.
         control: answer of the healthy network. Where the question compares explanations with those of the healthy
             network, that of another healthy one, from other initial weights.
 
@@ -109,7 +109,8 @@ def cross(first: str, second: str, *, generator: torch.Generator, epochs: int = 
     """Prepare a network and a healthy one of the same seed, ask both the same question, and return both answers.
 
     Args:
-        first: name of the preparation, a key of ``PREPARATIONS``.
+        first: name of the preparation, a key of ``PREPARATIONS``. ``"healthy"`` gains 0, unless explanations are
+            compared.
         second: name of the question, a key of ``QUESTIONS``.
         generator: three seeds are drawn from it: for both networks, for another healthy one where explanations are
             compared, and for what the question draws.
@@ -123,7 +124,8 @@ def cross(first: str, second: str, *, generator: torch.Generator, epochs: int = 
 
     Source: ours
     """
-    question, _ = question_of(second), preparation_of(first)
+    question = question_of(second)
+    preparation_of(first)  # an error before anything is trained
     if (first, second) in WITHOUT_SENSE:
         raise ParameterError(
             f"to ask {second!r} of a {first!r} network says nothing: {WITHOUT_SENSE[first, second]}; "

@@ -1,12 +1,13 @@
 """The preparations by name, and which fate each of them is.
 
 FATES                   the six, in the order of the chapters
-PREPARATIONS            name -> Preparation; seven, for the first fate has two sides
+PREPARATIONS            name -> Preparation: the healthy network, and seven that had a fate, two of them the first
 prepare(name, ...)      the network
+preparation_of(name)    what is known of it
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -24,10 +25,20 @@ from weightlore.crossed.fates import (
 )
 from weightlore.errors import ParameterError, require_option
 
-__all__ = ["FATES", "PREPARATIONS", "Preparation", "preparation_of", "prepare"]
+__all__ = ["FATES", "PREPARATIONS", "Make", "Preparation", "preparation_of", "prepare"]
 
 FATES = ("corrupted", "transferred", "uncertain", "explained", "sliced", "binarized")
-Make = Callable[..., nn.Module]
+
+
+class Make(Protocol):
+    """Makes a network that had a fate, such as ``left_alone``.
+
+    Source: ours
+    """
+
+    def __call__(self, *, generator: torch.Generator, epochs: int = EPOCHS) -> nn.Module:
+        """Return the network."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Preparation:
         name: unique among the preparations.
         fate: which of the six it is; ``"healthy"`` for none.
         words: what happened to it, as they follow "a network".
-        make: makes the network from ``generator`` and ``epochs``.
+        make: makes the network.
 
     Source: ours
     """

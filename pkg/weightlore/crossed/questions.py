@@ -2,6 +2,7 @@
 
     QUESTIONS                            name -> Question
     ask(name, network, healthy, ...)     the number
+    question_of(name)                    what is known of it
 
 Every fate brings its own questions: what its paper measures. ``"accuracy"`` belongs to none and says what the first
 fate cost.
@@ -31,7 +32,7 @@ class Question:
         name: unique among the questions.
         fate: whose question it is; ``"healthy"`` for none.
         words: what is measured.
-        unit: of the number.
+        unit: of the number; empty for a share or a correlation.
         better: whether a ``"larger"`` or a ``"smaller"`` number is better.
         ask: from the network, the healthy one of the same seed and a generator to the number.
         compared: whether the healthy network is part of the question. The control is then another healthy network.
@@ -51,8 +52,8 @@ class Question:
         """Return by how much a value is better than the control; negative where it is worse.
 
         Args:
-            value: of the network.
-            control: of the healthy one.
+            value: of the network, in the unit of the question.
+            control: of the healthy one, likewise.
         """
         return value - control if self.better == "larger" else control - value
 

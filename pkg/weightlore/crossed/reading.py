@@ -1,4 +1,4 @@
-"""Ask what a network says, why, and of what its parameters consist: nothing is changed.
+"""Ask what a network says, why, and what its parameters consist of: nothing is changed.
 
 miscalibrated   ECE on digits turned by 30 degrees
 surprised       mean log loss on the test digits
@@ -8,15 +8,17 @@ nonzero_digits  share of the 2-bit digits of its weights that are not zero
 settles         time steps until its spiking form decides
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from weightlore.attribution import average, integrated_gradients, rank_similarity
 from weightlore.attribution.similarity import Sign
-from weightlore.binary import to_spiking
+from weightlore.binary import Converted, to_spiking
 from weightlore.bitslice import nonzero_ratios, quantize
 from weightlore.crossed.surviving import turned
-from weightlore.data import digits, natural_patches
+from weightlore.data import Split, digits, natural_patches
 from weightlore.spiking import choose_level, early_exit, simulate
 from weightlore.training import evaluate
 from weightlore.uncertainty.calibration import expected_calibration_error
@@ -32,10 +34,13 @@ STEPS, LOST = 64, 0.01
 
 
 def miscalibrated(network: nn.Module) -> float:
-    """Return the expected calibration error on test digits turned by 30 degrees, with 15 bins.
+    """Return the expected calibration error on test digits turned by 30 degrees, with 15 bins: 0 to 1.
 
     Args:
-        network: reads digits of shape (N, 64); left as it is, here and below.
+        network: returns logits (N, 10) of digits (N, 64), finite ones; left as it is, here and below.
+
+    Raises:
+        ParameterError: if it does not, here and below.
 
     Source: [naeini2015bbq], ECE
     """
@@ -55,7 +60,9 @@ def surprised(network: nn.Module) -> float:
 
 
 def tells_apart(network: nn.Module, *, generator: torch.Generator) -> float:
-    """Return how well the largest probability tells test digits from as many patches of photographs: AUROC.
+    """Return how well the largest probability tells test digits from as many patches of photographs.
+
+    It is the AUROC: 1 if every digit is answered with more confidence than any patch, 0.5 by chance.
 
     Args:
         network: as in ``miscalibrated``.
@@ -83,12 +90,17 @@ def agrees(network: nn.Module, other: nn.Module, *, sign: Sign) -> float:
         other: likewise.
         sign: whether ``"signed"`` attributions are ranked or their magnitudes, ``"abs"``.
 
+    Returns:
+        From -1 to 1.
+
+    Raises:
+        ParameterError: if there is no such sign.
+
     Source: [sundararajan2018note], which asks for signs and active pixels
     """
-    x, y = digits().x[:EXPLAINED], digits().y[:EXPLAINED]
-    options = {"baseline": 0.0, "nodes": NODES, "output": "probability"}
-    one, two = (integrated_gradients(each, x, y, **options).values for each in (network, other))  # type: ignore[arg-type]
-    return average(rank_similarity(one, two, sign=sign, mask="active", x=x, baseline=0.0)).mean
+    asked = digits()[:EXPLAINED]
+    one, two = _explanations(network, asked), _explanations(other, asked)
+    return average(rank_similarity(one, two, sign=sign, mask="active", x=asked.x, baseline=0.0)).mean
 
 
 def nonzero_digits(network: nn.Module) -> float:
@@ -112,18 +124,27 @@ def settles(network: nn.Module) -> float:
     Args:
         network: as in ``miscalibrated``; biases become constant currents.
 
+    Returns:
+        From 1 to 64 steps.
+
     Source: [lu2020binary], conversion and early exit; the rule is ours
     """
-    test, held_out = digits(), digits("validation")
-    level = choose_level(_potential(network, held_out.x), held_out.y, "margin", loss=LOST).exit.level
-    return float(early_exit(_potential(network, test.x), "margin", level).steps.double().mean())
-
-
-def _potential(network: nn.Module, x: Tensor) -> Tensor:
-    """Return the mean accumulated output of the members' spiking forms, in units of logits, shape (T, N, C)."""
     members = network.members if isinstance(network, PooledNetwork) else [network]
     spiking = [to_spiking(member, digits("train")) for member in members]
+    test, held_out = digits(), digits("validation")
+    level = choose_level(_potential(spiking, held_out.x), held_out.y, "margin", loss=LOST).exit.level
+    return float(early_exit(_potential(spiking, test.x), "margin", level).steps.double().mean())
+
+
+def _potential(spiking: Sequence[Converted], x: Tensor) -> Tensor:
+    """Return the mean accumulated output of some spiking networks, in units of logits, shape (T, N, C)."""
     return torch.stack([simulate(one, x, STEPS).potential * one.output_scale for one in spiking]).mean(0)
+
+
+def _explanations(network: nn.Module, asked: Split) -> Tensor:
+    """Return integrated gradients of the probability of the right class, from black, shape (N, 64)."""
+    told = integrated_gradients(network, asked.x, asked.y, baseline=0.0, nodes=NODES, output="probability")
+    return told.values
 
 
 def _logits(network: nn.Module, x: Tensor) -> Tensor:

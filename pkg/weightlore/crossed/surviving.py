@@ -41,7 +41,7 @@ def untouched(network: nn.Module) -> float:
     """Return the test accuracy in percent.
 
     Args:
-        network: reads digits of shape (N, 64); left as it is, here and below.
+        network: returns logits (N, 10) of digits (N, 64); left as it is, here and below.
 
     Source: ours
     """
@@ -81,8 +81,11 @@ def adapted(network: nn.Module, *, generator: torch.Generator) -> float:
     The labels come from the validation digits, the readout is new, and all layers are tuned.
 
     Args:
-        network: as in ``untouched``; of networks of this package.
+        network: as in ``untouched``, with the layers of ``mlp()``, or a ``PooledNetwork`` of such.
         generator: draws the labels, the new readout and the order.
+
+    Raises:
+        ParameterError: if its layers are not those of ``mlp()``.
 
     Source: [zhang2019ptu], the state "fine-tune"
     """
@@ -101,7 +104,10 @@ def rounded(network: nn.Module) -> float:
     Nothing is trained. Biases stay as they are.
 
     Args:
-        network: as in ``untouched``, with the layers of ``mlp()``.
+        network: as in ``adapted``.
+
+    Raises:
+        ParameterError: as ``binary.rounded_binary``.
 
     Source: [rastegari2016xnor], section 3.1, without training
     """
@@ -114,8 +120,11 @@ def chipped(network: nn.Module, *, generator: torch.Generator) -> float:
     Weights of 8 bits lie in cells of 2 bits; each cell misses its conductance by 10 % of the largest, normally.
 
     Args:
-        network: as in ``untouched``.
+        network: as in ``untouched``; its linear layers are written.
         generator: draws what the cells hold.
+
+    Returns:
+        Negative where the chip costs accuracy.
 
     Source: ours, on the crossbar of [zhang2019bitslice]
     """
@@ -143,7 +152,10 @@ def turned(data: Split, severity: int) -> Split:
 
     Args:
         data: digits of shape (N, 64).
-        severity: of ``shift(x, "rotation", severity)``.
+        severity: 0 for not at all, then 10, 20, 30, 45 and 60 degrees for 1 to 5.
+
+    Raises:
+        ParameterError: as ``data.shift``.
 
     Source: ours
     """
