@@ -18,7 +18,7 @@ the hub refuses to run as root, unless WEIGHTLORE_HUB_ALLOW_ROOT is 1, as in a c
 """
 
 import os
-import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,23 +35,30 @@ ACCOUNTS = os.environ.get("WEIGHTLORE_HUB", "password") == "accounts"
 ROOT_USER = hasattr(os, "getuid") and os.getuid() == 0
 
 
+COPY = "import shutil as s, sys; s.copytree(*sys.argv[1:], ignore=s.ignore_patterns('.ipynb_checkpoints'))"
+
+
 def give_notebooks(spawner: Spawner) -> None:
     """Copy what the student has not yet; nothing that is there is ever overwritten."""
-    home = Path(f"~{spawner.user.name}").expanduser() if ACCOUNTS else FOLDER / "students" / spawner.user.name
-    goal = home / "weightlore"
-    if goal.exists():
-        return
-    home.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(NOTEBOOKS, goal, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     if ACCOUNTS:
-        for path in (goal, *goal.rglob("*")):
-            shutil.chown(path, spawner.user.name)
+        import pwd  # not on Windows
+
+        # The student's own rights do it: in a folder of theirs, root could be led anywhere by a link.
+        account = pwd.getpwnam(spawner.user.name)
+        home, become = Path(account.pw_dir), {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": ()}
+    else:
+        home, become = FOLDER / "students" / spawner.user.name, {}
+        home.mkdir(parents=True, exist_ok=True)
+    if not (home / "weightlore").exists():
+        command = [sys.executable, "-I", "-c", COPY, str(NOTEBOOKS), str(home / "weightlore")]
+        subprocess.run(command, check=True, cwd="/", **become)
 
 
-FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
 c = get_config()
 
 if ACCOUNTS:
+    if not ROOT_USER:
+        sys.exit("Only root can start servers for other accounts. Begin the command with sudo.")
     c.JupyterHub.authenticator_class = "pam"
     c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
 else:
@@ -65,6 +72,10 @@ else:
     c.JupyterHub.spawner_class = "simple"
     c.SimpleLocalProcessSpawner.home_dir_template = str(FOLDER / "students" / "{username}")
 
+try:
+    FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
+except PermissionError:
+    sys.exit(f"{FOLDER} cannot be made. Let WEIGHTLORE_HUB_FOLDER name a folder that you may write to.")
 c.Authenticator.allow_all = True
 c.JupyterHub.bind_url = f"http://:{PORT}"
 c.JupyterHub.hub_port = PORT + 1
@@ -81,7 +92,7 @@ c.Spawner.cmd = [str(Path(sys.executable).with_name("jupyterhub-singleuser"))]
 c.Spawner.default_url = "/lab/tree/weightlore"
 c.Spawner.environment = {**ONE_THREAD, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 c.Spawner.pre_spawn_hook = give_notebooks
-c.Spawner.start_timeout = 120
+c.Spawner.start_timeout = c.Spawner.http_timeout = 120  # thirty servers that start at once are slow
 # A notebook that nobody uses for half an hour gives its memory back; a server, after two hours.
 c.Spawner.args = [
     "--MappingKernelManager.cull_idle_timeout=1800",

@@ -1,5 +1,6 @@
 """JupyterHub for a class on one machine: two students log in and each runs a kernel on a copy of their own."""
 
+import asyncio
 import contextlib
 import http.cookiejar
 import json
@@ -15,8 +16,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
 from traitlets.config import Config
 
 pytest.importorskip("jupyterhub", reason="the hub is in the extra classroom")
@@ -79,6 +83,26 @@ class Student:
         data = None if body is None else json.dumps(body).encode()
         return json.loads(self.get(f"/user/{self.name}/api/{path}", data, **headers)[1])
 
+    def printed(self, kernel: str, code: str) -> str:
+        """What a kernel prints, asked as JupyterLab asks it: through a web socket, and so through the proxy."""
+        path = f"/user/{self.name}"
+        cookies = "; ".join(f"{c.name}={c.value}" for c in self.jar if c.path.rstrip("/") in ("", path))
+        address = f"ws{self.base.removeprefix('http')}{path}/api/kernels/{kernel}/channels"
+        header = {"msg_id": "1", "msg_type": "execute_request", "username": "", "session": "1", "version": "5.3"}
+        content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
+        asked = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+
+        async def ask() -> str:
+            socket = await websocket_connect(HTTPRequest(address, headers={"Cookie": cookies}))
+            await socket.write_message(json.dumps(asked))
+            while said := await socket.read_message():
+                message = json.loads(said)
+                if message["msg_type"] == "stream":
+                    return message["content"]["text"]
+            raise AssertionError("the kernel's socket was closed")
+
+        return asyncio.run(asyncio.wait_for(ask(), 120))
+
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
@@ -128,7 +152,9 @@ def test_property_two_students_work_side_by_side(hub):
     for student in students:
         found = student.api("contents/weightlore/healthy.ipynb?content=1")
         assert found["content"]["cells"], "each finds the notebook"
-        assert student.api("kernels", {"name": "python3"})["id"], "and a kernel"
+        kernel = student.api("kernels", {"name": "python3"})["id"]
+        printed = student.printed(kernel, "import os, weightlore; print(os.environ['OMP_NUM_THREADS'], os.getcwd())")
+        assert printed == f"1 {folder / 'students' / student.name}\n", "and a kernel that has the package"
     ada, grace = (folder / "students" / name / "weightlore" / "healthy.ipynb" for name in ("ada", "grace"))
     ada.write_text("changed")
     assert grace.read_text() == (ROOT / "tutorials" / "0_healthy" / "healthy.ipynb").read_text()
@@ -174,8 +200,38 @@ def test_error_a_class_of_roots_is_refused(monkeypatch, tmp_path):
         loaded_as_is(monkeypatch, tmp_path, WEIGHTLORE_CLASS_PASSWORD=PASSWORD)
 
 
+def test_error_accounts_need_root(monkeypatch, tmp_path):
+    with pytest.raises(SystemExit, match="Begin the command with sudo"):
+        loaded(monkeypatch, tmp_path, WEIGHTLORE_HUB="accounts")
+
+
+def test_error_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    with pytest.raises(SystemExit, match=r"hub cannot be made\. Let WEIGHTLORE_HUB_FOLDER name"):
+        loaded(monkeypatch, tmp_path, WEIGHTLORE_CLASS_PASSWORD=PASSWORD)
+
+
+def as_root(monkeypatch, tmp_path) -> Config:
+    monkeypatch.setattr("os.getuid", lambda: 0, raising=False)
+    return loaded_as_is(monkeypatch, tmp_path, WEIGHTLORE_HUB="accounts")
+
+
+def test_property_with_accounts_the_copy_is_made_with_the_rights_of_the_student(monkeypatch, tmp_path):
+    config, asked = as_root(monkeypatch, tmp_path), []
+    account = SimpleNamespace(pw_dir=str(tmp_path / "ada"), pw_uid=1234, pw_gid=5678)
+    monkeypatch.setattr("pwd.getpwnam", lambda name: account)
+    monkeypatch.setattr("subprocess.run", lambda command, **options: asked.append((command, options)))
+    config.Spawner.pre_spawn_hook(SimpleNamespace(user=SimpleNamespace(name="ada")))
+    ((command, options),) = asked
+    assert command[-1] == str(tmp_path / "ada" / "weightlore")
+    assert (options["user"], options["group"], options["extra_groups"]) == (1234, 5678, ())
+
+
 def test_property_accounts_use_those_of_the_machine(monkeypatch, tmp_path):
-    config = loaded(monkeypatch, tmp_path, WEIGHTLORE_HUB="accounts")
+    config = as_root(monkeypatch, tmp_path)
     assert config.JupyterHub.authenticator_class == "pam"
     assert config.JupyterHub.spawner_class.endswith(".LocalProcessSpawner")
     assert "user_password" not in config.SharedPasswordAuthenticator
