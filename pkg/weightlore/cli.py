@@ -251,10 +251,16 @@ def notebooks_assignment(
 @click.option("--seed", required=True, type=click.Path(path_type=Path), help="Private file with the seed of the class.")
 @click.option("--chapters", required=True, multiple=True, metavar="N [N]...", help="Chapters, by number or name.")
 @click.option("--questions", type=click.IntRange(1), help="How many; three of each chapter if not given.")
+@click.option("--arguments", type=click.IntRange(0), default=0, help="How many more ask for reasons; by hand.")
 @click.option("--out", type=click.Path(path_type=Path), help="New folder; beside the file of the seed if not given.")
 @click.argument("more", nargs=-1, metavar="")
 def exam_drawn(
-    seed: Path, chapters: tuple[str, ...], questions: int | None, out: Path | None, more: tuple[str, ...]
+    seed: Path,
+    chapters: tuple[str, ...],
+    questions: int | None,
+    arguments: int,
+    out: Path | None,
+    more: tuple[str, ...],
 ) -> None:
     """Draw an exam: a sheet of questions to hand out, and a key with answers that are computed.
 
@@ -263,8 +269,8 @@ def exam_drawn(
     _require("nbformat", "book")
     from weightlore.teaching.variants import class_seed, exam, write_exam
 
-    found = exam(class_seed(seed), (*chapters, *more), questions)
-    written = write_exam(found, out or seed.resolve().parent / f"exam-{found.mark}")
+    found = exam(class_seed(seed), (*chapters, *more), questions, arguments=arguments)
+    written = write_exam(found, out or seed.expanduser().resolve().parent / f"exam-{found.mark}")
     click.echo("\n".join(f"wrote {path}" for path in written))
     click.echo(f"Hand out the folder {written[0].parent.name} alone; {written[-1].parent.name} is yours.")
 

@@ -18,6 +18,8 @@ PUBLIC = {exercise.id: exercise for chapter in CHAPTERS for exercise in exercise
 VARIED = [name for chapter in CHAPTERS for name in families(chapter)]
 WHOLE = tuple(chapter for chapter in CHAPTERS if chapter != "uncertain")  # none of their exercises is without variants
 SEEDS, DISTINCT = range(20), 5
+LEAST = 12  # fair variants of an exercise, so that neighbors seldom have the same
+FEW = {"sliced.recoding": "four bases, and the least or the most significant digit first, less the book's own"}
 
 
 @cache
@@ -44,6 +46,29 @@ def test_property_twenty_seeds_give_five_answers_and_more(name):
         if not any(same(answer, other, PUBLIC[name].tolerance) for other in different):
             different.append(answer)
     assert len(different) >= DISTINCT
+
+
+def fair_draws(name, enough=LEAST, most=600):
+    """How many different fair exercises a family draws, counted up to enough."""
+    family, generator = families(name.partition(".")[0])[name], torch.Generator().manual_seed(1)
+    seen = {}
+    for _ in range(most):
+        if sum(seen.values()) >= enough:
+            break
+        exercise = family.build(family.drawn(generator))
+        if exercise.prompt not in seen:
+            seen[exercise.prompt] = not faults(exercise, PUBLIC[name])
+    return sum(seen.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VARIED)
+def test_property_a_family_has_twelve_fair_variants_or_a_reason(name):
+    assert (fair_draws(name) < LEAST) == (name in FEW)
+
+
+def test_limit_fewer_fair_variants_are_noticed():
+    assert fair_draws("sliced.recoding", most=100) < LEAST <= fair_draws("corrupted.normalized")
 
 
 @pytest.mark.parametrize("name", VARIED)

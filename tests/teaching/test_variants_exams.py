@@ -13,7 +13,7 @@ from weightlore.cli import main
 from weightlore.errors import ParameterError
 from weightlore.teaching.exercises import Diagnosis, Exercise, judge
 from weightlore.teaching.exercises.general import as_numbers
-from weightlore.teaching.variants import Exam, Question, class_seed, exam, families, variant, write_exam
+from weightlore.teaching.variants import Exam, Question, class_seed, exam, families, reasons, variant, write_exam
 from weightlore.teaching.variants.exams import CHAPTERS, chapter_named
 from weightlore.teaching.variants.sheets import Block, as_markdown, as_page, key, sheet, shown
 
@@ -73,8 +73,10 @@ def test_property_an_exam_has_other_numbers_than_the_homework():
 
 
 def test_property_answers_fit_a_sheet_of_paper():
-    found = exam(SEED, ("0",), 3)
-    assert "healthy.permute" not in {q.exercise.id.partition("@")[0] for q in found.questions}
+    found = exam(SEED, ("0",))
+    assert {q.exercise.id.partition("@")[0] for q in found.questions} == {"healthy.count", "healthy.rescale"}
+    with pytest.raises(ParameterError, match="has 2 exercises that fit a sheet of paper, 3 were asked for"):
+        exam(SEED, ("0",), 3)
     for question in found.questions:
         exercise = question.exercise
         assert exercise.inputs() or as_numbers(exercise.reference())[0].size <= 24
@@ -95,6 +97,55 @@ def test_property_the_key_has_the_answers_and_the_sheet_has_none():
             assert as_markdown([Block("text", text)]).strip() not in asked
     assert found.mark in asked
     assert found.mark in answered
+
+
+def test_property_what_the_tutorial_has_said_stands_on_sheet_and_key():
+    exercise = variant("transferred.corners", SEED)
+    one = Exam("0000", (Question(2, exercise, ""),))
+    for blocks in (sheet(one), key(one)):
+        said = [block.text for block in blocks]
+        assert said.index(exercise.given) == said.index(exercise.prompt) - 1
+    assert "" not in {block.text for block in sheet(one) if block.kind != "space"}
+
+
+def test_property_questions_that_ask_for_reasons_have_a_rubric_on_the_key_alone():
+    found = exam(SEED, ("3", "5"), 2, arguments=2)
+    assert [a.chapter for a in found.arguments] == sorted(a.chapter for a in found.arguments)
+    asked, answered = ["\n".join(b.text for b in blocks) for blocks in (sheet(found), key(found))]
+    assert "2 questions of 2 points and 2 questions of 4 points, 12 points in all." in asked
+    for argument in found.arguments:
+        reason = argument.reason
+        assert reason.question in asked
+        assert reason.question in answered
+        assert f"Model answer: {reason.answer}" in answered
+        assert reason.answer not in asked
+        for line in (f"4 points: {reason.rubric.full}", f"2 points: {reason.rubric.half}", "0 points: "):
+            assert line in answered
+            assert line not in asked
+    assert found.mark != exam(SEED, ("3", "5"), 2).mark
+    assert found.arguments == exam(SEED, ("3", "5"), 2, arguments=2).arguments
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_property_every_chapter_has_a_question_that_asks_for_reasons(chapter):
+    for reason in reasons(chapter):
+        assert reason.question.endswith("?") or reason.question.endswith(".")
+        assert len({reason.rubric.full, reason.rubric.half, reason.rubric.none, reason.answer}) == 4
+    assert reasons(chapter)
+
+
+def test_error_more_arguments_than_there_are():
+    with pytest.raises(ParameterError, match="corrupted: 1 questions ask for reasons, 2 were asked for"):
+        exam(SEED, ("1",), 1, arguments=2)
+
+
+def test_property_a_title_names_its_chapters():
+    titles = [sheet(exam(SEED, chapters, len(chapters)))[0].text for chapters in (("1",), ("1", "7"), ("1", "2", "7"))]
+    assert [title.partition(": ")[2] for title in titles] == [
+        "chapter 1 (corrupted)",
+        "chapters 1 (corrupted) and 7 (crossed)",
+        "chapters 1 (corrupted), 2 (transferred) and 7 (crossed)",
+    ]
 
 
 def test_oracle_an_answer_copied_from_the_key_is_right():
@@ -163,6 +214,9 @@ def test_property_without_a_folder_it_lies_beside_the_seed(seed):
     ("arguments", "says"),
     [
         (["--chapters", "8"], "no exam; there are 0 healthy, 1 corrupted"),
+        (["--chapters", "1", "9"], "chapter '9' has no exercises"),
+        (["--chapters", "-1"], "chapter '-1' has no exercises"),
+        (["--chapters", "1", "--arguments", "9"], "questions ask for reasons, 9 were asked for"),
         (["--chapters", "shattered"], "no exam"),
         (["--chapters", "1", "2", "--questions", "1"], "2 chapters need as many questions"),
         (["--chapters", "1", "--questions", "90"], "ask for fewer questions"),

@@ -55,6 +55,31 @@ def test_error_no_file_says_how_to_make_one(tmp_path):
             class_seed(path)
 
 
+def test_error_a_file_that_cannot_be_read_says_so(tmp_path, monkeypatch):
+    path = written(tmp_path, line())
+
+    def locked(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", locked)
+    with pytest.raises(ParameterError, match=r"cannot be read \(Permission denied\); give yourself the right"):
+        class_seed(path)
+
+
+def test_limit_bytes_that_are_no_text_are_no_seed(tmp_path):
+    path = tmp_path / "class.seed"
+    path.write_bytes(b"\xff\xfe\x00" * 20)
+    with pytest.raises(ParameterError, match="must hold one line"):
+        class_seed(path)
+
+
+def test_property_a_path_may_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    path = written(tmp_path, line())
+    assert class_seed("~/class.seed") == class_seed(path)
+
+
 def test_error_a_seed_in_a_repository_is_refused(tmp_path):
     clone = tmp_path / "clone"
     (clone / ".git").mkdir(parents=True)
@@ -110,5 +135,7 @@ def test_error_draws_from_nothing():
     generator = torch.Generator().manual_seed(0)
     with pytest.raises(ParameterError, match="between 3 and 2"):
         integer(generator, 3, 2)
+    with pytest.raises(ParameterError, match="nothing to choose from"):
+        one_of(generator, "")
     with pytest.raises(ParameterError, match="there are 2"):
         several(generator, "ab", 3)

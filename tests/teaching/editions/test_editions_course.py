@@ -12,7 +12,7 @@ import pytest
 from tests.contracts.files import ROOT, notebooks
 
 from weightlore.errors import ParameterError
-from weightlore.teaching.editions import questions, sheet, write_course
+from weightlore.teaching.editions import open_questions, questions, sheet, write_course
 from weightlore.teaching.editions.instructor import exercise_named
 from weightlore.teaching.editions.marks import CLASS
 from weightlore.teaching.exercises import check
@@ -52,14 +52,21 @@ def marked(cells):
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_property_every_tutorial_makes_a_sheet(path):
     notebook = nbformat.read(path, as_version=4)
-    made = sheet(notebook, path.name)
+    made = sheet(notebook, f"{path.parent.name}/{path.name}")
     nbformat.validate(made)
-    asked = questions(notebook)
+    asked, by_hand = questions(notebook), open_questions(notebook, f"{path.parent.name}/{path.name}")
     cells = marked(made.cells)
-    assert len(cells) == len(made.cells) == 2 + 3 * len(asked), "every cell has an id of its own"
-    graded = [cell.metadata.nbgrader for cell in made.cells if cell.metadata.nbgrader.grade]
+    assert len(cells) == len(made.cells) == 2 + 3 * len(asked) + 2 * len(by_hand), "every cell has an id of its own"
+    graded = [
+        cell.metadata.nbgrader for cell in made.cells if cell.metadata.nbgrader.grade and cell.cell_type == "code"
+    ]
     assert [cell.points for cell in graded] == [2 * stars for stars in asked.values()]
     assert all(cell.locked and not cell.solution for cell in graded)
+    for question in by_hand:
+        cell = cells[f"{question.id}-answer"]
+        said = {name: cell.metadata.nbgrader[name] for name in ("grade", "solution", "locked", "task", "points")}
+        assert cell.cell_type == "markdown"
+        assert said == {"grade": True, "solution": True, "locked": False, "task": False, "points": question.points}
     assert all(c.metadata.nbgrader.solution != c.metadata.nbgrader.locked for c in made.cells)
     for name in asked:
         assert re.search(r"\(\d+ points\)\.\*\* \S", cells[re.sub(r"\W", "-", name) + "-question"].source)

@@ -10,6 +10,8 @@ from weightlore.teaching.editions.marks import announce_class as announce_class
 from weightlore.teaching.editions.marks import award as award
 from weightlore.teaching.editions.marks import mark as mark
 from weightlore.teaching.editions.marks import reference as reference
+from weightlore.teaching.editions.open_questions import OpenQuestion as OpenQuestion
+from weightlore.teaching.editions.open_questions import open_questions as open_questions
 from weightlore.teaching.editions.sheets import questions as questions
 from weightlore.teaching.editions.sheets import sheet as sheet
 from weightlore.teaching.editions.slides import slides as slides

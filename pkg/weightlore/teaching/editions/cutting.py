@@ -13,6 +13,7 @@ from weightlore.errors import MissingExtra, ParameterError, require_option
 from weightlore.teaching.editions.course import write_course
 from weightlore.teaching.editions.elsewhere import Elsewhere
 from weightlore.teaching.editions.instructor import exercise_named, instructor
+from weightlore.teaching.editions.open_questions import open_questions
 from weightlore.teaching.editions.reveal import write_slides
 from weightlore.teaching.editions.sheets import questions, sheet
 from weightlore.teaching.editions.slides import slides
@@ -124,11 +125,15 @@ def assign(
         outside(course, "The course of a class with a private seed")
         exercise_of = partial(variant, seed=class_seed(seed_file))
     chosen = tutorials(root, names)
-    if absent := set(only) - {found for notebook in chosen.values() for found in questions(notebook)}:
+    there = {
+        name: [*questions(notebook), *(one.id for one in open_questions(notebook, name))]
+        for name, notebook in chosen.items()
+    }
+    if absent := set(only).difference(*there.values()):
         raise ParameterError(f"no exercise {', '.join(sorted(absent))} in {', '.join(chosen)}; correct its id")
     made = {}
     for name, notebook in chosen.items():
-        here = [found for found in questions(notebook) if found in only]
+        here = [found for found in there[name] if found in only]
         if here or not only:
             key = name.removesuffix(".ipynb").partition("/")[2]
             made[key] = sheet(notebook, name, exercise_of=exercise_of, only=here, share=share)

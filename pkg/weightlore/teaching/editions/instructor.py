@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from weightlore.errors import MissingExtra, ParameterError
 from weightlore.teaching.editions.elsewhere import Elsewhere, public_address
 from weightlore.teaching.editions.folded import unfolded
+from weightlore.teaching.editions.open_questions import OpenQuestion, open_questions
 from weightlore.teaching.editions.tags import CHECKER, require_tags, tags_of
 from weightlore.teaching.exercises import Exercise, exercises
 from weightlore.teaching.notebooks import Notebook
+from weightlore.teaching.variants.reasons import Rubric
 
 try:
     from nbformat.v4 import new_markdown_cell
@@ -56,7 +58,8 @@ def instructor(
     """Return the edition that the teacher keeps.
 
     Every solution and every answer is open. A first cell says where the chapter's plan is and what students will
-    believe; below each exercise stands what its checker recognizes. These cells are tagged ``instructor``.
+    believe; below each exercise stands what its checker recognizes, and last, for those that have no checker, what
+    earns the points. These cells are tagged ``instructor``.
 
     Args:
         notebook: a tutorial, nbformat 4; left as it is.
@@ -82,6 +85,7 @@ def instructor(
         cells.append(cell)
         if "exercise" in tags_of(cell):
             cells += [_mistakes(exercise_of(found)) for found in CHECKER.findall(cell.source)]
+    cells += [_rubric(question, question.rubric) for question in open_questions(notebook, name) if question.rubric]
     for number, cell in enumerate(cells):
         if "instructor" in tags_of(cell):
             cell["id"] = f"instructor-{number}"  # the same at every cut
@@ -119,6 +123,12 @@ def _mistakes(exercise: Exercise) -> Notebook:
     title = f"**What the checker of `{exercise.id}` recognizes**"
     rows = list(_rows(exercise)) or ["| - | only the mistakes that any numbers can have |"]
     return _private("\n".join([title, "", "| mistake | what it says |", "|---|---|", *rows]))
+
+
+def _rubric(question: OpenQuestion, rubric: Rubric) -> Notebook:
+    """Return a cell with what earns the points of an exercise that is graded by hand."""
+    title = f"**Exercise {question.number}, graded by hand: {question.points} points**"
+    return _private("\n".join([title, "", *(f"- {line}" for line in rubric.lines(question.points))]))
 
 
 def _rows(exercise: Exercise) -> Iterator[str]:

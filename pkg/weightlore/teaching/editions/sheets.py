@@ -1,9 +1,10 @@
 """Sheets that nbgrader hands out, collects and grades, made from the exercises of tutorials.
 
 A sheet holds the exercises alone, so that grading runs in seconds. Each becomes a question that cannot be changed, a
-cell for the answer, and a cell that is graded and whose content students do not get.
+cell for the answer, and a cell that is graded and whose content students do not get. A question that asks for reasons
+becomes a question and a cell of text for the answer, which nbgrader keeps for a person to grade.
 
-    questions(notebook)     the ids of a tutorial's exercises, with their stars
+    questions(notebook)     the ids of a tutorial's exercises that have a checker, with their stars
     sheet(notebook, name)   the notebook that nbgrader starts from
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection
 
 from weightlore.errors import MissingExtra, ParameterError
 from weightlore.teaching.editions.instructor import exercise_named
+from weightlore.teaching.editions.open_questions import OpenQuestion, open_questions
 from weightlore.teaching.editions.tags import CHECKER, require_tags, tags_of
 from weightlore.teaching.exercises import Exercise
 from weightlore.teaching.notebooks import Notebook
@@ -32,6 +34,7 @@ INTRODUCTION = """# {title}: graded exercises
 Put each answer in the place of `None`, and run the cells from top to bottom before you hand in: a cell that does not
 end is cut off and earns nothing. The right answer earns all points, one with a mistake that the checker knows by name
 earns {share}, no answer none. What you write elsewhere than into the cells for answers is replaced before grading."""
+BY_HAND = "It is graded by hand. Sections, equations and code are those of the tutorial *{title}*."
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -70,7 +73,8 @@ def sheet(
         name: its folder and file, for messages.
         exercise_of: the exercise with an id, such as the variant of a class. One that keeps its id is public: students
             may then ask its checker in the cell of their answer.
-        only: the ids of the exercises that are asked; empty for all.
+        only: the ids of the exercises that are asked, such as ``"corrupted.by_hand"``, or ``"sources-5"`` for the fifth
+            of *sources* if that has no checker; empty for all.
         share: of the points for a mistake that has a name, from 0 to 1.
 
     Returns:
@@ -85,14 +89,19 @@ def sheet(
     asked = questions(notebook)
     if not asked:
         raise ParameterError(f"{name} has no exercise with a checker, so nothing of it can be graded; choose another")
-    if absent := [found for found in only if found not in asked]:
-        raise ParameterError(f"{name} has no exercise {', '.join(absent)}; it has {', '.join(asked)}")
+    by_hand = open_questions(notebook, name)
+    there = [*asked, *(question.id for question in by_hand)]
+    if absent := [found for found in only if found not in there]:
+        raise ParameterError(f"{name} has no exercise {', '.join(absent)}; it has {', '.join(there)}")
     asked = {found: stars for found, stars in asked.items() if found in only or not only}
     title = notebook.metadata.get("weightlore", {}).get("title", name)
     words = INTRODUCTION.format(title=title, share={0.0: "none", 0.5: "half"}.get(share, f"{share:.0%} of them"))
     cells = [_text("introduction", words), new_code_cell(_imports(notebook), metadata=_meta("imports", locked=True))]
     for number, (found, stars) in enumerate(asked.items(), start=1):
         cells += _question(exercise_of(found), number, POINTS * stars, share, hint=_hint(notebook, found))
+    chosen = [question for question in by_hand if question.id in only or not only]
+    for number, question in enumerate(chosen, start=1 + len(asked)):
+        cells += _reasons(question, number, title)
     for cell in cells:
         cell["id"] = cell.metadata["nbgrader"]["grade_id"]
     return new_notebook(cells=cells, metadata={"kernelspec": KERNEL, "language_info": {"name": "python"}})
@@ -121,6 +130,14 @@ def _question(exercise: Exercise, number: int, points: int, share: float, hint: 
         new_code_cell("\n".join(answer), metadata=_meta(f"{place}-answer", solution=True)),
         new_code_cell("\n".join(graded), metadata=_meta(f"{place}-points", points=points, locked=True)),
     ]
+
+
+def _reasons(question: OpenQuestion, number: int, title: str) -> list[Notebook]:
+    """Return the two cells of a question that a person grades; students do not get the model answer and the rubric."""
+    asked = f"**Exercise {number} ({question.points} points).** {question.text}\n\n*{BY_HAND.format(title=title)}*"
+    model = f"### BEGIN SOLUTION\n{question.key()}\n### END SOLUTION"
+    answer = new_markdown_cell(model, metadata=_meta(f"{question.id}-answer", solution=True, points=question.points))
+    return [_text(f"{question.id}-question", asked), answer]
 
 
 def _reference(exercise_id: str) -> list[str]:

@@ -37,8 +37,13 @@ def one_of(generator: torch.Generator, options: Sequence[Thing]) -> Thing:
         generator: advances by one draw.
         options: at least one.
 
+    Raises:
+        ParameterError: if there is none.
+
     Source: ours
     """
+    if not options:
+        raise ParameterError("there is nothing to choose from; give one thing at least")
     return options[integer(generator, 0, len(options) - 1)]
 
 

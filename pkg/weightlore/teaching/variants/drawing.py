@@ -40,7 +40,7 @@ def variant(exercise_id: str, seed: int) -> Exercise:
     chapter = exercise_id.partition(".")[0]
     known = families(chapter)
     if exercise_id not in known:
-        raise ParameterError(f"exercise {exercise_id!r} has no variants, in this chapter there are {list(known)}")
+        raise ParameterError(f"exercise {exercise_id!r} has no variants; choose one that has: {', '.join(known)}")
     public = next(exercise for exercise in exercises(chapter) if exercise.id == exercise_id)
     family, generator = known[exercise_id], torch.Generator().manual_seed(hashed("numbers", exercise_id, seed))
     for _ in range(TRIES):

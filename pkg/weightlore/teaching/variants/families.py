@@ -21,7 +21,7 @@ from weightlore.teaching.exercises.checker import Exercise, exercises
 __all__ = ["Variants", "families"]
 
 Draw = TypeVar("Draw")
-CHAPTERS = "weightlore.teaching.exercises"
+EXERCISES = "weightlore.teaching.exercises"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Variants(Generic[Draw]):
         build: makes the exercise of a draw, under the id of the public one.
         drawn: draws the numbers; the same state of the generator, the same numbers.
         instead: why variants ask another question on the same subject, "" if they ask the same one.
-        on_paper: whether paper is enough for an answer; not where the trained network has to be asked.
+        on_paper: whether paper is enough for an answer; not where it takes the trained network, or a table.
 
     Source: ours
     """
@@ -59,7 +59,7 @@ def families(chapter: str) -> dict[str, Variants[Any]]:
     """
     order = [exercise.id for exercise in exercises(chapter)]
     found: dict[str, Variants[Any]] = {}
-    for module in _modules(f"{CHAPTERS}.{chapter}"):
+    for module in _modules(f"{EXERCISES}.{chapter}"):
         found |= getattr(module, "VARIANTS", {})
     return {name: found[name] for name in order if name in found}
 

@@ -31,15 +31,19 @@ def class_seed(path: Path | str) -> int:
         A number of 256 bits, the same for the same text.
 
     Raises:
-        ParameterError: if there is no such file, it lies in a repository, or has no such line; the message says how to
-            make one, and never what is in it.
+        ParameterError: if there is no such file, it cannot be read, lies in a repository, or has no such line; the
+            message says how to make one, and never what is in it.
 
     Source: ours
     """
     file = outside(path, "The seed of a class")
     if not file.is_file():
         raise ParameterError(f"{path} is no file; the seed of a class is a line of text in one. {HOW}")
-    found = LINE.fullmatch(file.read_text(encoding="utf-8-sig", errors="replace").strip())
+    try:
+        text = file.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise ParameterError(f"{path} cannot be read ({error.strerror}); give yourself the right to read it") from error
+    found = LINE.fullmatch(text.strip())
     if found is None:
         raise ParameterError(
             f"{path} must hold one line, {HEADER!r} and at least {SHORTEST} characters without a blank. {HOW}"

@@ -6,21 +6,21 @@ key_private/key.md, key.html     the answers, how one gets there, and the mistak
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import nn
 
 from weightlore.errors import ParameterError
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.exercises.general import as_numbers
-from weightlore.teaching.variants.exams import CHAPTERS, Exam, Question
+from weightlore.teaching.variants.exams import CHAPTERS, Argument, Exam, Question
 from weightlore.teaching.variants.seeds import outside
 
-__all__ = ["Block", "as_markdown", "as_page", "key", "sheet", "write_exam"]
+__all__ = ["Block", "as_markdown", "as_page", "key", "sheet", "shown", "write_exam"]
 
-POINTS, SHOWN = 2, 24
+POINTS, ARGUED, SHOWN = 2, 4, 24  # points of a question and of an argument; numbers of an answer
 STYLE = (
     "body{font-family:Georgia,serif;max-width:42em;margin:2em auto;padding:0 1em;line-height:1.5}"
     "h2{margin-top:2em;break-after:avoid}code,pre{font-size:0.9em}pre{white-space:pre-wrap}"
@@ -34,7 +34,7 @@ class Block(NamedTuple):
     Source: ours
     """
 
-    kind: str
+    kind: Literal["title", "heading", "text", "item", "code", "space"]
     text: str = ""
 
 
@@ -51,16 +51,20 @@ def sheet(exam: Exam) -> list[Block]:
         Block("text", "Name:"),
         Block(
             "text",
-            f"{len(exam.questions)} questions of {POINTS} points each. Behind the word Answer stands the form of the "
-            "answer. Where it is a function, write it in Python, with torch at hand, or as a formula. Show how you got "
-            "there.",
+            f"{_points(exam)} Behind the word Answer stands the form of the answer. Give numbers to three digits; "
+            "roots, powers and fractions may stay. Where the answer is a function, write it in Python, with torch at "
+            "hand, or as a formula. log and ln are natural, if no base is given. Show how you got there.",
         ),
     ]
     asked = [
         [Block("heading", _head(number, one)), *_asked(one.exercise), Block("space")]
         for number, one in enumerate(exam.questions, start=1)
     ]
-    return [*about, *(block for blocks in asked for block in blocks)]
+    argued = [
+        [Block("heading", _head(number, one)), Block("text", one.reason.question), Block("space")]
+        for number, one in enumerate(exam.arguments, start=1 + len(exam.questions))
+    ]
+    return [*about, *(block for blocks in (*asked, *argued) for block in blocks)]
 
 
 def key(exam: Exam) -> list[Block]:
@@ -76,12 +80,13 @@ def key(exam: Exam) -> list[Block]:
         Block(
             "text",
             f"Private. {POINTS} points for a right answer, {POINTS // 2} for one that a listed mistake explains, or "
-            "for a right way with a slip. The checker takes the same answers: "
-            "weightlore.teaching.exercises.judge(exercise, answer).",
+            "for a right way with a slip; questions that ask for reasons have a rubric. The checker takes the same "
+            "answers: weightlore.teaching.exercises.judge(exercise, answer).",
         ),
     ]
     answered = [_answered(number, one) for number, one in enumerate(exam.questions, start=1)]
-    return [*about, *(block for blocks in answered for block in blocks)]
+    argued = [_argued(number, one) for number, one in enumerate(exam.arguments, start=1 + len(exam.questions))]
+    return [*about, *(block for blocks in (*answered, *argued) for block in blocks)]
 
 
 def write_exam(exam: Exam, folder: Path | str) -> list[Path]:
@@ -155,18 +160,27 @@ def as_page(blocks: Sequence[Block]) -> str:
     )
 
 
-def _outside_code(text: str, change: Any) -> str:
+def _outside_code(text: str, change: Callable[[str], str]) -> str:
     """Change the parts of a text that are not between backticks."""
     return "".join(part if part.startswith("`") else change(part) for part in re.split(r"(`[^`]*`)", text))
 
 
 def _title(what: str, exam: Exam) -> str:
-    chapters = " and ".join(f"{number} ({CHAPTERS[number]})" for number in exam.chapters)
-    return f"{what} {exam.mark}: chapter{'s' if len(exam.chapters) > 1 else ''} {chapters}"
+    *others, last = (f"{number} ({CHAPTERS[number]})" for number in exam.chapters)
+    chapters = f"chapters {', '.join(others)} and {last}" if others else f"chapter {last}"
+    return f"{what} {exam.mark}: {chapters}"
 
 
-def _head(number: int, question: Question) -> str:
-    return f"Question {number} (chapter {question.chapter}, {POINTS} points)"
+def _points(exam: Exam) -> str:
+    """How many questions of how many points there are, and the sum."""
+    counts = [(len(exam.questions), POINTS), (len(exam.arguments), ARGUED)]
+    parts = [f"{count} question{'s' if count > 1 else ''} of {points} points" for count, points in counts if count]
+    return f"{' and '.join(parts)}, {sum(count * points for count, points in counts)} points in all."
+
+
+def _head(number: int, question: Question | Argument) -> str:
+    points = ARGUED if isinstance(question, Argument) else POINTS
+    return f"Question {number} (chapter {question.chapter}, {points} points)"
 
 
 def _asked(exercise: Exercise) -> list[Block]:
@@ -187,6 +201,16 @@ def _answered(number: int, question: Question) -> list[Block]:
         Block("text", "Mistakes:"),
         *(Block("item", _mistake(exercise, diagnosis)) for diagnosis in exercise.diagnoses),
         Block("text", f"Exercise `{exercise.id}`."),
+    ]
+
+
+def _argued(number: int, one: Argument) -> list[Block]:
+    return [
+        Block("heading", _head(number, one)),
+        Block("text", one.reason.question),
+        Block("text", f"Model answer: {one.reason.answer}"),
+        Block("text", "Graded by hand:"),
+        *(Block("item", line) for line in one.reason.rubric.lines(ARGUED)),
     ]
 
 

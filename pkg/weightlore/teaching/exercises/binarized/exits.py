@@ -17,6 +17,11 @@ from weightlore.teaching.variants.families import Variants
 
 __all__ = ["CHOSEN_LEVEL", "EXIT_STEP", "VARIANTS"]
 
+DECIDED = (
+    "An example is decided at the first step, counted from 1, at which its evidence is the level or more. "
+    "Evidence of the rule *potential* is the largest class potential, that of *margin* the largest less the second."
+)
+
 LOSSES = (0.0, 0.02, 0.06)  # of 60 examples: none, one, three, and never a whole number, which rounding would decide
 
 
@@ -89,9 +94,7 @@ def _exit_step(d: _Exit) -> Exercise:
         prompt=f"At which step is an example decided by the rule *{d.rule}*{d.written}? Answer: a function of "
         "(potential, level), a tensor of shape (T, C) and a number, that returns a number of steps, T where the level "
         "is never reached.",
-        given="An example is decided at the first step, counted from 1, at which its evidence is the level or more. "
-        "Evidence of the rule *potential* is the largest class potential, that of *margin* the largest less the "
-        "second.",
+        given=DECIDED,
         nudge=f"Look at the {look} after each step. Steps are counted from 1.",
         hint=f"The {first} with a {best} of at least the level; if there is none, all T steps were used.",
         right=f"And once it has passed, a {'potential' if d.rule == 'potential' else 'lead'} may fall below the level "
@@ -174,10 +177,9 @@ def _chosen_level(d: _Exit) -> Exercise:
         prompt="Choose the level of an early exit on held-out data, so that at most a share `loss` of the examples is "
         f"lost against all T steps, and stop as early as you can{d.written}. Answer: a function of (potential, "
         f"targets, loss), with shapes (T, N, C) and (N,), that returns a level for the rule *{d.rule}*.",
-        given="An example is decided at the first step, counted from 1, at which its evidence is the level or more. "
-        "Evidence of the rule *potential* is the largest class potential, that of *margin* the largest less the "
-        "second. Held-out examples have potentials after each of T steps; without a decision it is the last step that "
-        "answers.",
+        given=DECIDED
+        + " Held-out examples have potentials after each of T steps; without a decision it is the last step "
+        "that answers.",
         nudge="Which levels make a difference at all? Try them, from high to low.",
         hint=f"Candidates are the values of the {d.what}. `early_exit(potential, '{d.rule}', level{t_min})` says what "
         "a level does; keep the lowest one whose accuracy is good enough.",
@@ -197,6 +199,6 @@ def _chosen_level(d: _Exit) -> Exercise:
 EXIT_STEP, CHOSEN_LEVEL = _exit_step(_Exit()), _chosen_level(_Exit())
 
 VARIANTS = {
-    EXIT_STEP.id: Variants(_exit_step, functools.partial(_exits, most=6)),
+    EXIT_STEP.id: Variants(_exit_step, functools.partial(_exits, most=7)),
     CHOSEN_LEVEL.id: Variants(_chosen_level, functools.partial(_exits, most=10)),
 }

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from weightlore.binary import clip_floor_shift
 from weightlore.spiking import Neuron, SpikingLayer, SpikingNetwork, simulate
+from weightlore.teaching.exercises.binarized.given import NEURON
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import one_of, several
 from weightlore.teaching.variants.families import Variants
@@ -110,8 +111,7 @@ def _stepped(d: _Stairs) -> Exercise:
         id="binarized.stepped",
         prompt=f"Write the activation with the ceiling {top}: what a neuron {neuron} gives as "
         f"{gives} after L steps of the current z. Answer: a function of (z, levels), a tensor and L.",
-        given="In each step the current is added to the potential. A neuron that has reached its threshold spikes "
-        "once, and the threshold is subtracted. Its threshold is the ceiling.",
+        given=NEURON + " Its threshold is the ceiling.",
         nudge=f"It is a staircase with L steps from 0 to {top}. Where does the first step begin?",
         hint=f"floor({inside} + {d.share}) counts the spikes; {divide}, and cut off below 0 and above {top}.",
         right="Train with this function, and nothing changes when time steps take its place."

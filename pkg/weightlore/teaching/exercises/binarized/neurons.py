@@ -9,6 +9,7 @@ from torch import Tensor
 
 from weightlore.spiking import if_step
 from weightlore.spiking.neurons import Reset
+from weightlore.teaching.exercises.binarized.given import NEURON
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.variants.chance import integer, one_of
 from weightlore.teaching.variants.families import Variants
@@ -70,8 +71,7 @@ def _spike_train(d: _Driven) -> Exercise:
         prompt=f"A neuron with threshold 1 and subtracting reset starts at {d.start / 10:g} and gets the current "
         f"{d.current / 10:g} in each of {count} steps. When does it spike? Answer: {count} numbers, 1 in steps with a "
         "spike and 0 in the others.",
-        given="In each step the current is added to the potential. A neuron that has reached its threshold spikes "
-        "once, and the threshold is subtracted.",
+        given=NEURON,
         nudge="Write down the potential after each step; when it has reached 1, mark a spike and subtract 1.",
         hint=f"{before}{at} {reached + 1:g}, which is a spike and leaves {reached:g}.",
         right=_rate(d, spikes),
@@ -150,9 +150,7 @@ def _fewest_steps(n: int) -> Exercise:
         id="binarized.fewest_steps",
         prompt=f"How many steps does it take until the rate is within {allowed} of the current z, whatever z from 0 to "
         "1 it is, with subtracting reset: starting from 0, and starting from 1/2? Answer: two numbers of steps.",
-        given="In each step the current is added to the potential. A neuron that has reached its threshold spikes "
-        "once, and the threshold is subtracted. The threshold is 1; the rate after T steps is the number of spikes "
-        "over T.",
+        given=NEURON + " The threshold is 1; the rate after T steps is the number of spikes over T.",
         nudge="The rate is a whole number over T. How far from such a fraction can z be, above it, and to either side?",
         hint="Starting from 0 the error is below 1/T, starting from 1/2 at most 1/(2T).",
         right=f"Half a threshold at the start is worth half of the steps{use}.",
@@ -252,8 +250,7 @@ def _zero_mean(d: _Currents) -> Exercise:
         id="binarized.zero_mean",
         prompt=f"Find {COUNTS[d.count]} currents with mean {mean} that make a neuron spike, though it starts at 0, has "
         f"threshold {top} and subtracts. Answer: {COUNTS[d.count]} numbers, in the order in which they arrive.",
-        given="In each step the current is added to the potential. A neuron that has reached its threshold spikes "
-        "once, and the threshold is subtracted.",
+        given=NEURON,
         nudge="A spike cannot be taken back. What has to come first?",
         hint=f"Two positive currents that reach the threshold, then {others}.",
         right=f"{activation} and the rate is not: a spike that came too early cannot be taken back.",

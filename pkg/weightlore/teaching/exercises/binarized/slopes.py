@@ -152,7 +152,7 @@ def _off_center(t: float) -> tuple[Diagnosis, ...]:
 
 GRADIENT, CENTERING = _gradient(_Mapping()), _centering(1.0)
 
-LIMITS = (0.25, 0.35, 0.5, 0.8, 1.0, 1.4)
+LIMITS = (0.15, 0.25, 0.35, 0.5, 0.8, 1.0, 1.4)
 
 VARIANTS = {
     GRADIENT.id: Variants(

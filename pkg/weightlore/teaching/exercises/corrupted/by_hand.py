@@ -13,6 +13,11 @@ from weightlore.teaching.variants.families import Variants
 
 __all__ = ["BY_HAND", "BY_HAND_INF", "N_FREE"]
 
+WORST = (
+    "The worst corruption a makes a . g largest, with ||a||_p <= epsilon and n entries at most that are not "
+    "zero; g is the gradient of the loss."
+)
+
 INF = math.inf
 WORDS = {1: "one", 2: "two", 3: "three", 4: "four"}
 ORDINALS = {3: "third", 4: "fourth"}
@@ -75,8 +80,7 @@ def _by_hand(d: _Slope) -> Exercise:
         id="corrupted.by_hand",
         prompt=f"Compute the worst corruption for g = {d.written}, n = {d.n}, p = 2 and epsilon = {d.epsilon:g}. "
         f"Answer: {d.all_of} numbers.",
-        given="The worst corruption a makes a . g largest, with ||a||_p <= epsilon and n entries at most that are not "
-        "zero; g is the gradient of the loss.",
+        given=WORST,
         nudge=f"Which {WORDS[d.n]} entries of g matter most? Only those may move; {d.rest}.",
         hint=f"Keep the {WORDS[d.n]} entries of g that are largest in size, then make the vector as long as epsilon.",
         right=f"And its gain, {_times(d.epsilon)}the length of {_row(d.top)}, is {100 * share:.0f} % of what all "
@@ -133,8 +137,7 @@ def _by_hand_inf(d: _Slope) -> Exercise:
         id="corrupted.by_hand_inf",
         prompt=f"Compute the worst corruption for p = inf, g = {d.written}, n = {d.n}, epsilon = {d.epsilon:g}. "
         f"Answer: {d.all_of} numbers.",
-        given="The worst corruption a makes a . g largest, with ||a||_p <= epsilon and n entries at most that are not "
-        "zero; g is the gradient of the loss.",
+        given=WORST,
         nudge="With p = inf every chosen parameter may move by epsilon, whatever the others do. Why move one less far?",
         hint=f"Each of the {WORDS[d.n]} entries moves by the full epsilon, in the direction of its gradient.",
         right=f"The gain is {_times(d.epsilon)}the sum of sizes, {most:g}, against {d.gain(2.0, d.n):.1f} for p = 2: "

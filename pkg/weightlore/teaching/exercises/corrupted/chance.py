@@ -142,6 +142,8 @@ LENGTHS = (
     _Curvature(),
     _Curvature("2 epsilon", "(2 epsilon)^2", lambda epsilon, size: 2 * epsilon),
     _Curvature("3 epsilon", "(3 epsilon)^2", lambda epsilon, size: 3 * epsilon),
+    _Curvature("4 epsilon", "(4 epsilon)^2", lambda epsilon, size: 4 * epsilon),
+    _Curvature("5 epsilon", "(5 epsilon)^2", lambda epsilon, size: 5 * epsilon),
     _Curvature("epsilon / 2", "(epsilon / 2)^2", lambda epsilon, size: epsilon / 2),
     _Curvature("sqrt(P) epsilon", "P epsilon^2", lambda epsilon, size: math.sqrt(size) * epsilon),
 )
@@ -205,4 +207,4 @@ def _divisor(d: _Curvature) -> str:
 
 LOTTERY, TRACE = _lottery(_Lottery()), _trace(_Curvature())
 
-VARIANTS = {LOTTERY.id: Variants(_lottery, _lotteries), TRACE.id: Variants(_trace, _curvatures)}
+VARIANTS = {LOTTERY.id: Variants(_lottery, _lotteries, on_paper=False), TRACE.id: Variants(_trace, _curvatures)}

@@ -162,7 +162,8 @@ HOELDER = _hoelder(1.0)
 
 VARIANTS = {
     HOELDER.id: Variants(
-        _hoelder, lambda generator: one_of(generator, (0.1, 0.2, 0.25, 0.5, 2.0, 3.0, 4.0, 5.0, 10.0))
+        _hoelder,
+        lambda generator: one_of(generator, (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.5, 2.0, 3.0, 4.0, 5.0, 10.0)),
     ),
     WORST_NORM.id: Variants(_gains, _lengths, "with three possible answers everybody would soon be right"),
 }

@@ -197,5 +197,7 @@ IS_SAM, NORMALIZED = _is_sam(_Step()), _normalized(2)
 
 VARIANTS = {
     IS_SAM.id: Variants(_is_sam, _steps),
-    NORMALIZED.id: Variants(_normalized, lambda generator: one_of(generator, (3, 4, 5, 6, 8, 10, 16))),
+    NORMALIZED.id: Variants(
+        _normalized, lambda generator: one_of(generator, (3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 25, 32))
+    ),
 }

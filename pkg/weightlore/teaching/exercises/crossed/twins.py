@@ -156,7 +156,9 @@ class _Together:
 
 
 def _togethers(generator: torch.Generator) -> _Together:
-    return _Together(integer(generator, 100, 10**6), one_of(generator, (70, 75, 80, 85, 90, 92, 97, 98, 99)))
+    return _Together(
+        integer(generator, 100, 10**6), one_of(generator, (70, 75, 80, 85, 88, 90, 92, 94, 96, 97, 98, 99))
+    )
 
 
 def _half(gains: np.ndarray, tail: float) -> float:

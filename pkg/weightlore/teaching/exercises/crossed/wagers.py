@@ -11,6 +11,8 @@ from weightlore.teaching.variants.families import Variants
 
 __all__ = ["ALL_ONE_WAY", "PAIRS_NEEDED", "VARIANTS", "WAGER"]
 
+EFFECTS = (0.3, 0.32, 0.35, 0.38, 0.4, 0.42, 0.45, 0.48, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 1.1, 1.2)
+
 
 def _needed(effect: float, *, student: bool = True, sides: int = 2) -> int:
     """Return the smallest number of pairs at which an effect of that size is decided at 95 %."""
@@ -24,7 +26,7 @@ def _needed(effect: float, *, student: bool = True, sides: int = 2) -> int:
 
 
 def _sizes(generator: torch.Generator) -> float:
-    return one_of(generator, (0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.2))
+    return one_of(generator, EFFECTS)
 
 
 def _pairs_needed(effect: float) -> Exercise:
@@ -73,7 +75,7 @@ def _wager(percent: tuple[int, int, int]) -> Exercise:
 
 
 def _numbers(generator: torch.Generator) -> int:
-    return one_of(generator, (4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15))
+    return one_of(generator, (4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 18, 20))
 
 
 def _all_one_way(pairs: int) -> Exercise:
@@ -94,7 +96,7 @@ def _all_one_way(pairs: int) -> Exercise:
 
 PAIRS_NEEDED, WAGER, ALL_ONE_WAY = _pairs_needed(1.0), _wager((70, 20, 10)), _all_one_way(10)
 VARIANTS = {
-    PAIRS_NEEDED.id: Variants(_pairs_needed, _sizes),
+    PAIRS_NEEDED.id: Variants(_pairs_needed, _sizes, on_paper=False),
     WAGER.id: Variants(_wager, _stakes),
     ALL_ONE_WAY.id: Variants(_all_one_way, _numbers),
 }

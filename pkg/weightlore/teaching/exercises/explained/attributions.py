@@ -183,9 +183,11 @@ SILENT, GUIDED, BIASLESS = _silent(PIXELS), _guided(_Bend()), _biasless(0.0)
 VARIANTS = {
     SILENT.id: Variants(_silent, _pixels),
     GUIDED.id: Variants(
-        _guided, lambda generator: _Bend(one_of(generator, (1.0, 2.0, 3.0)), one_of(generator, (-1.0, -0.25, 0.2, 1.0)))
+        _guided,
+        lambda generator: _Bend(one_of(generator, (1.0, 2.0, 3.0, 4.0)), one_of(generator, (-1.0, -0.25, 0.2, 1.0))),
     ),
     BIASLESS.id: Variants(
-        _biasless, lambda generator: one_of(generator, (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.8))
+        _biasless,
+        lambda generator: one_of(generator, (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.65, 0.75, 0.8)),
     ),
 }

@@ -12,6 +12,11 @@ from weightlore.teaching.variants.families import Variants
 
 __all__ = ["SKEWED", "UNMASKED", "WITHOUT_FACTOR"]
 
+TIES = (
+    "Rank correlations are Spearman's, and pixels that tie share the mean of their ranks. Active pixels, "
+    "those outside the background, do not tie and are not zero."
+)
+
 
 def _moved(to: float) -> Callable[[float, float], Tensor]:
     return lambda p, rho: inflated_correlation(to, active_correlation(p, rho))
@@ -36,9 +41,9 @@ def _unmasked(to: float) -> Exercise:
         prompt="Somebody publishes the absolute correlation rho over all pixels, of maps whose background is a share p "
         f"of the pixels. What is it {asked} the {'pixels' if to else 'active pixels alone'}? Answer: a function of "
         "(p, rho).",
-        given="Rank correlations are Spearman's, and pixels that tie share the mean of their ranks. Active pixels, "
-        "those outside the background, do not tie and are not zero. Only the border of the picture changes, which adds "
-        "to the background; the active pixels and their correlation stay.",
+        given=TIES
+        + " Only the border of the picture changes, which adds to the background; the active pixels and their "
+        "correlation stay.",
         nudge="Solve the closed form of section 4 for the correlation over active pixels.",
         hint=f"With q = 1 - p: rho (3 p + q^2) = 3 p + q^2 x. Solve for x.{again}",
         right=f"For p = 0.81 and rho = 0.992 it gives {float(_moved(to)(0.81, 0.992)):.2f}: "
@@ -78,8 +83,7 @@ def _skewed(v: float | None) -> Exercise:
         prompt="Two maps have nothing in common but their background, a share p of the pixels. Of the active pixels of "
         f"the one a share u is negative, of the other {said}. What is the signed correlation over all pixels? Answer: "
         f"a function of {names}.",
-        given="Rank correlations are Spearman's, and pixels that tie share the mean of their ranks. Active pixels, "
-        "those outside the background, do not tie and are not zero. Signs are independent of magnitudes.",
+        given=TIES + " Signs are independent of magnitudes.",
         nudge="Where does the block of zeros lie in the ranks of a map that has few negative pixels?",
         hint=f"12 p q (u - 1/2){other} / (1 - p^3). It is zero as soon as one of the maps is balanced.",
         right="Signs alone do not help when both maps lean to one side: the background must go as well.",
@@ -143,10 +147,17 @@ UNMASKED, SKEWED, WITHOUT_FACTOR = _unmasked(0.0), _skewed(None), _without_facto
 
 VARIANTS = {
     UNMASKED.id: Variants(
-        _unmasked, lambda generator: one_of(generator, (0.2, 0.3, 0.4, 0.6, 0.7, 0.75, 0.85, 0.9, 0.95))
+        _unmasked,
+        lambda generator: one_of(generator, (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.6, 0.65, 0.7, 0.75, 0.85, 0.9, 0.95)),
     ),
-    SKEWED.id: Variants(_skewed, lambda generator: one_of(generator, (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9))),
+    SKEWED.id: Variants(
+        _skewed,
+        lambda generator: one_of(
+            generator, (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+        ),
+    ),
     WITHOUT_FACTOR.id: Variants(
-        _without_factor, lambda generator: one_of(generator, (-10.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 10.0))
+        _without_factor,
+        lambda generator: one_of(generator, (-10.0, -5.0, -3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)),
     ),
 }

@@ -19,6 +19,9 @@ ENDS = {
     "half": ("half", 1 / 2), "a third": ("two thirds", 1 / 3), "two thirds": ("a third", 2 / 3),
     "a quarter": ("three quarters", 1 / 4), "three quarters": ("a quarter", 3 / 4),
     "a fifth": ("four fifths", 1 / 5), "four fifths": ("a fifth", 4 / 5), "a tenth": ("nine tenths", 1 / 10),
+    "two fifths": ("three fifths", 2 / 5), "three fifths": ("two fifths", 3 / 5),
+    "three tenths": ("seven tenths", 3 / 10), "seven tenths": ("three tenths", 7 / 10),
+    "nine tenths": ("a tenth", 9 / 10),
 }  # fmt: skip
 
 
@@ -195,9 +198,10 @@ VARIANTS = {
     TRAPEZOID.id: Variants(_trapezoid, lambda generator: one_of(generator, tuple(ENDS))),
     ENOUGH.id: Variants(
         _enough,
-        lambda generator: _Gap(one_of(generator, (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0))),
+        lambda generator: _Gap(one_of(generator, (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0))),
     ),
     PIECES.id: Variants(
-        _pieces, lambda generator: _Leak(one_of(generator, (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)))
+        _pieces,
+        lambda generator: _Leak(one_of(generator, (0.05, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5))),
     ),
 }

@@ -212,7 +212,7 @@ class _Growth:
 
 
 def _growths(generator: torch.Generator) -> _Growth:
-    return _Growth(integer(generator, 0, 1), one_of(generator, (2, 3, 5, 6, 10)))
+    return _Growth(integer(generator, 0, 1), one_of(generator, (2, 3, 4, 5, 6, 8, 10)))
 
 
 def _rescalings() -> list[tuple[Tensor, float]]:

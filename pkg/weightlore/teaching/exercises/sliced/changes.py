@@ -8,6 +8,7 @@ from torch import nn
 
 from weightlore.bitslice import force, masked, prune
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
+from weightlore.teaching.exercises.sliced.given import CODES, THROUGH
 from weightlore.teaching.variants.chance import integer, one_of, several
 from weightlore.teaching.variants.families import Variants
 from weightlore.training import sgd
@@ -52,10 +53,7 @@ def _equal_force(d: _Pull) -> Exercise:
         prompt=f"{cells}Charge digit k with a weight of its own, the sum of lambda_k b_k. With which weights does "
         f"every filled digit pull with the same force, {d.wanted} in units of alpha / (K P step)? Answer: "
         f"{COUNTS[d.slices]} numbers, least significant first.",
-        given="The code q of a weight has digits b_k, k = 0 the least significant, four of base 4 if nothing else is "
-        "said. The penalty is alpha / (K P) times the sum of all digits, K for each of P weights, and |W| = q step. In "
-        "its gradient floors count as the identity and higher digits as constants (they are detached); |b| has no "
-        "slope at 0.",
+        given=CODES + THROUGH,
         nudge=f"With weights, C(q) is the sum of lambda_k {base}^-k over the filled digits. Which lambda_k takes the "
         f"{base}^-k away?",
         hint=f"lambda_k {base}^-k = {d.wanted}.",
@@ -190,8 +188,7 @@ def _learned_step(d: _Grid) -> Exercise:
         prompt=f"Let S in step = {d.step} be a number that is learned, with x = |W| / step in place of q. Floors "
         "let the gradient through and higher digits are held constant: what is the derivative of the "
         "sum of digits with respect to S for a weight at x = q? Answer: a function of q, a whole number from 0 to 255.",
-        given="The code q of a weight has digits b_k, k = 0 the least significant, four of base 4 if nothing else is "
-        "said. The penalty is alpha / (K P) times the sum of all digits, K for each of P weights, and |W| = q step.",
+        given=CODES,
         nudge=f"The chain rule: the digits depend on x as in (4), and x depends on S. How does |W| / {d.step}?",
         hint=f"dx/dS = -{d.factor} x, and the sum of digits has the slope C(q) in x.",
         right="Never positive, and largest for the largest weights: the penalty alone makes every grid coarser until "

@@ -8,6 +8,7 @@ import torch
 from weightlore.bitslice import digit_sum, digits_of, force, slice_l1_by_autograd
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
 from weightlore.teaching.exercises.general import as_numbers
+from weightlore.teaching.exercises.sliced.given import CODES, THROUGH
 from weightlore.teaching.variants.chance import integer, one_of, several
 from weightlore.teaching.variants.families import Variants
 
@@ -25,8 +26,7 @@ def _force(charges: Charges) -> Exercise:
         prompt="With which force C(q) is a code q pulled to zero, in units of alpha / (K P step)?"
         f"{charged} Differentiate the sum of digits with respect to q, where floors let the gradient through and "
         "higher digits are held constant. Answer: a function of q, a whole number from 0 to 255.",
-        given="The code q of a weight has digits b_k, k = 0 the least significant, four of base 4 if nothing else is "
-        "said. The penalty is alpha / (K P) times the sum of all digits, K for each of P weights, and |W| = q step.",
+        given=CODES,
         nudge="Digit k is the floor of (q - higher digits) / 4^k. What is its derivative, if the floor counts as none?",
         hint=f"Each digit contributes {each}, but only if it is not zero: the derivative of |b| at b = 0 is taken as "
         "0.",
@@ -131,10 +131,7 @@ def _detach(d: _Pulled) -> Exercise:
         id="sliced.detach",
         prompt=f"{cells}Remove the detach: let the gradient pass through the higher digits too. With which force are "
         f"the codes {first}, {second} and {third} pulled now, in units of alpha / (K P step)? Answer: three numbers.",
-        given="The code q of a weight has digits b_k, k = 0 the least significant, four of base 4 if nothing else is "
-        "said. The penalty is alpha / (K P) times the sum of all digits, K for each of P weights, and |W| = q step. In "
-        "its gradient floors count as the identity and higher digits as constants (they are detached); |b| has no "
-        "slope at 0.",
+        given=CODES + THROUGH,
         nudge=f"Write b_{top - 1} = {rest} with b_{top} = q / {d.border}, as the gradient sees it. What is left of q?",
         hint=f"As the gradient sees it, q - {d.border} (q / {d.border}) is zero: every digit below the highest gets no "
         "gradient at all.",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
+from weightlore.teaching.exercises.transferred.given import UNIT
 from weightlore.teaching.variants.chance import integer
 from weightlore.teaching.variants.families import Variants
 from weightlore.transfer import PTU
@@ -50,9 +51,7 @@ def _corners(d: _Neuron) -> Exercise:
         id="transferred.corners",
         prompt=f"One neuron with phi = ReLU, p = {d.p:g}, a = {d.a:g}, U = {d.u:g}. What is h at (z, r) = (0, 0), "
         "(0, 1), (1, 0), (1, 1)? Answer: four numbers.",
-        given="A transfer unit has an update gate z and a reuse gate r, both between 0 and 1, and a matrix U. From p "
-        "of the source and a of the target it makes the candidate c = phi(a + U (r p)) and passes on h = (1 - z) p + z "
-        "c.",
+        given=UNIT,
         nudge="Put the gates into (2), then into (3). Which corners can you write down without any arithmetic?",
         hint="At z = 0 the output is p. At z = 1 it is the candidate max(0, a + U r p).",
         right="Two corners are one habit: where nothing of the candidate is passed on, r has nothing to do.",
@@ -120,9 +119,7 @@ def _outside(d: _Wish) -> Exercise:
         id="transferred.outside",
         prompt=f"Find one neuron with ReLU, {asked} the target's own t = phi(a). Answer: five numbers, "
         "[p, a, U, z, r].",
-        given="A transfer unit has an update gate z and a reuse gate r, both between 0 and 1, and a matrix U. From p "
-        "of the source and a of the target it makes the candidate c = phi(a + U (r p)) and passes on h = (1 - z) p + z "
-        "c.",
+        given=UNIT,
         nudge="h is a mean of p and c. When is c the same as t?",
         hint=f"{choose}, and let z pass it on.",
         right="So a unit can say what neither stream said: it does more than choose.",

@@ -178,9 +178,15 @@ GATE_GRADIENT, DIAGONAL_GATE = _gate_gradient(_Steep()), _diagonal_gate(_Offset(
 
 VARIANTS = {
     GATE_GRADIENT.id: Variants(
-        _gate_gradient, lambda generator: _Steep(one_of(generator, (0.1, 0.5, 2.0, 3.0, 4.0, 5.0, 10.0)))
+        _gate_gradient,
+        lambda generator: _Steep(
+            one_of(generator, (0.1, 0.2, 0.25, 0.4, 0.5, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0))
+        ),
     ),
     DIAGONAL_GATE.id: Variants(
-        _diagonal_gate, lambda generator: _Offset(one_of(generator, (-3.0, -2.0, -1.5, -1.0, 1.0, 1.5, 2.0, 3.0)))
+        _diagonal_gate,
+        lambda generator: _Offset(
+            one_of(generator, (-4.0, -3.0, -2.5, -2.0, -1.5, -1.0, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0))
+        ),
     ),
 }

@@ -276,7 +276,10 @@ CONTROL, VERDICT, TWO_WAYS = _control(_Bill()), _verdict(0.95), _two_ways((0, 1,
 VARIANTS = {
     CONTROL.id: Variants(_control, _bills),
     VERDICT.id: Variants(
-        _verdict, lambda generator: one_of(generator, (0.5, 0.6, 0.7, 0.8, 0.9, 0.98, 0.99, 0.998, 0.999))
+        _verdict,
+        lambda generator: one_of(
+            generator, (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 0.998, 0.999)
+        ),
     ),
     TWO_WAYS.id: Variants(_two_ways, lambda generator: several(generator, range(5), 5)),
 }

@@ -10,6 +10,7 @@ import torch
 
 from weightlore.networks import mlp
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
+from weightlore.teaching.exercises.transferred.given import UNIT
 from weightlore.teaching.variants.chance import one_of, several
 from weightlore.teaching.variants.families import Variants
 from weightlore.transfer import GateKind, PTUNet, gate_names, parameter_count
@@ -118,9 +119,7 @@ def _awake(d: _Start) -> Exercise:
         id="transferred.awake",
         prompt=f"{d.says()} Which of these get a gradient that is not zero at the first step: {', '.join(parts)}? "
         "Answer: five numbers, 1 for yes and 0 for no.",
-        given="A transfer unit has an update gate z and a reuse gate r, both between 0 and 1, and a matrix U. From p "
-        "of the source and a of the target it makes the candidate c = phi(a + U (r p)) and passes on h = (1 - z) p + z "
-        "c. Gates are logistic functions of p and phi(a), weighed, and a bias; a readout follows.",
+        given=UNIT + " Gates are logistic functions of p and phi(a), weighed, and a bias; a readout follows.",
         nudge="Start with update gates and (4). Then ask of each other part: if it moved a little, would h move?",
         hint="If r moved, U (r p) would still be 0. If U moved, it would not."
         if d.silent
@@ -179,6 +178,8 @@ def _flipped(d: _Start, flip: Sequence[int]) -> list[int]:
 GATE_COST, AWAKE = _gate_cost(8), _awake(_Start())
 
 VARIANTS = {
-    GATE_COST.id: Variants(_gate_cost, lambda generator: one_of(generator, (3, 4, 5, 6, 10, 12, 16, 20, 24, 32))),
+    GATE_COST.id: Variants(
+        _gate_cost, lambda generator: one_of(generator, (3, 4, 5, 6, 7, 9, 10, 12, 14, 16, 20, 24, 32))
+    ),
     AWAKE.id: Variants(_awake, _starts),
 }

@@ -16,7 +16,7 @@ __all__ = ["COST_OF_VIEWS", "NEXT_VIEW", "SAME_CLASS", "TURN_BACK", "VARIANTS"]
 
 COUNTS = {
     4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 12: "twelve", 16: "sixteen",
-    20: "twenty", 24: "twenty-four", 32: "thirty-two",
+    20: "twenty", 24: "twenty-four", 25: "twenty-five", 30: "thirty", 32: "thirty-two", 40: "forty",
 }  # fmt: skip
 
 
@@ -121,8 +121,11 @@ def _views() -> list[tuple[Tensor, Tensor, list[int]]]:
     return found
 
 
-WORDS = {0.25: "a quarter", 0.5: "one half", 1: "once", 1.5: "one and a half times", 2: "twice", 3: "three times",
-         4: "four times"}  # fmt: skip
+WORDS = {
+    0.25: "a quarter", 0.5: "one half", 0.75: "three quarters", 1: "once", 1.5: "one and a half times", 2: "twice",
+    2.5: "two and a half times", 3: "three times", 4: "four times", 5: "five times", 6: "six times", 8: "eight times",
+    10: "ten times",
+}  # fmt: skip
 
 
 def _log_loss(means: Tensor, y: Tensor) -> Tensor:

@@ -209,12 +209,11 @@ def _terms(d: _Mean) -> tuple[Diagnosis, ...]:
 
 KRON_MEMORY, TOO_SURE, EVIDENCE = _kron_memory(_Sizes()), _too_sure(_Prior()), _evidence(_Mean())
 
+PRECISIONS = (0.1, 0.2, 0.25, 0.4, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
+MEANS = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+
 VARIANTS = {
     KRON_MEMORY.id: Variants(_kron_memory, _sizes),
-    TOO_SURE.id: Variants(
-        _too_sure, lambda generator: _Prior(one_of(generator, (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)))
-    ),
-    EVIDENCE.id: Variants(
-        _evidence, lambda generator: _Mean(one_of(generator, (-2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 3.0)))
-    ),
+    TOO_SURE.id: Variants(_too_sure, lambda generator: _Prior(one_of(generator, PRECISIONS))),
+    EVIDENCE.id: Variants(_evidence, lambda generator: _Mean(one_of(generator, MEANS))),
 }

@@ -108,7 +108,11 @@ def _noise_floor(bins: int) -> Exercise:
     )  # fmt: skip
 
 
-WORDS = {4: "four", 5: "five", 8: "eight", 10: "ten", 16: "sixteen", 20: "twenty", 25: "twenty-five"}
+WORDS = {
+    4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 12: "twelve", 15: "fifteen",
+    16: "sixteen", 18: "eighteen", 20: "twenty", 24: "twenty-four", 25: "twenty-five", 30: "thirty", 40: "forty",
+    50: "fifty",
+}  # fmt: skip
 
 
 def _constant_parts(classes: int) -> Exercise:
@@ -150,6 +154,8 @@ BINNED_ERROR, NOISE_FLOOR, CONSTANT_PARTS = _binned_error(_Bins()), _noise_floor
 
 VARIANTS = {
     BINNED_ERROR.id: Variants(_binned_error, _bins),
-    NOISE_FLOOR.id: Variants(_noise_floor, lambda generator: one_of(generator, (4, 5, 6, 8, 10, 12, 20, 25))),
+    NOISE_FLOOR.id: Variants(
+        _noise_floor, lambda generator: one_of(generator, (4, 5, 6, 8, 9, 10, 12, 16, 18, 20, 24, 25, 30))
+    ),
     CONSTANT_PARTS.id: Variants(_constant_parts, lambda generator: one_of(generator, tuple(WORDS))),
 }

@@ -87,7 +87,7 @@ def _other_noise(d: _Chain, e: str) -> tuple[Diagnosis, ...]:
 
 def _designs() -> list[tuple[Tensor, float, float]]:
     drawn = torch.Generator().manual_seed(2)
-    sizes = ((12, 2, 0.25, 1.0), (30, 3, 1.0, 0.5), (8, 2, 0.1, 2.0))
+    sizes = ((24, 2, 0.25, 1.0), (30, 3, 1.0, 0.5), (18, 2, 0.1, 2.0))
     return [(torch.randn(n, p, generator=drawn, dtype=torch.float64), s2, tau) for n, p, s2, tau in sizes]
 
 
@@ -135,9 +135,9 @@ def _forgotten(told: int) -> Exercise:
 
 LANGEVIN, FORGOTTEN = _langevin(_Chain()), _forgotten(1)
 
+TEMPERATURES = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0)
+
 VARIANTS = {
-    LANGEVIN.id: Variants(
-        _langevin, lambda generator: _Chain(one_of(generator, (0.1, 0.2, 0.25, 0.5, 2.0, 3.0, 4.0, 5.0, 10.0)))
-    ),
-    FORGOTTEN.id: Variants(_forgotten, lambda generator: integer(generator, 2, 7)),
+    LANGEVIN.id: Variants(_langevin, lambda generator: _Chain(one_of(generator, TEMPERATURES))),
+    FORGOTTEN.id: Variants(_forgotten, lambda generator: integer(generator, 2, 16)),
 }

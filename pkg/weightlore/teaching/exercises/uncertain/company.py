@@ -14,8 +14,11 @@ from weightlore.uncertainty.measures import nll_categorical
 
 __all__ = ["ADD_ONE", "VARIANTS"]
 
-WORDS = {0.25: "a quarter", 0.5: "one half", 1: "once", 1.5: "one and a half times", 2: "twice", 3: "three times",
-         4: "four times"}  # fmt: skip
+WORDS = {
+    0.25: "a quarter", 0.5: "one half", 0.75: "three quarters", 1: "once", 1.5: "one and a half times", 2: "twice",
+    2.5: "two and a half times", 3: "three times", 4: "four times", 5: "five times", 6: "six times", 8: "eight times",
+    10: "ten times",
+}  # fmt: skip
 
 
 def _pools() -> list[tuple[Tensor, Tensor, list[int]]]:

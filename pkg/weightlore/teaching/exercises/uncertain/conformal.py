@@ -14,6 +14,11 @@ from weightlore.uncertainty.conformal import aps_scores, conformal_quantile, sma
 
 __all__ = ["ADDED_UP", "HOW_MANY", "MOVE_ENDS", "THRESHOLD", "VARIANTS"]
 
+CONFORMAL = (
+    "Conformal promise: scores of n held-out examples and of the new one can be exchanged, the threshold is "
+    "one of the n, and the set holds the new truth with probability 1 - a or more."
+)
+
 
 def _how_many(level: float) -> Exercise:
     n = smallest_set(level)
@@ -21,8 +26,7 @@ def _how_many(level: float) -> Exercise:
     return Exercise(
         id="uncertain.how_many",
         prompt=f"How many held-out examples does a promise of {100 * level:g} % need at least? Answer: a whole number.",
-        given="Conformal promise: scores of n held-out examples and of the new one can be exchanged, the threshold is "
-        "one of the n, and the set holds the new truth with probability 1 - a or more.",
+        given=CONFORMAL,
         nudge="The rank of the threshold must not be larger than the number of scores.",
         hint=f"ceil((n + 1) {level:g}) <= n. Which is the smallest n?",
         right=f"With {n - 1} of them every set would be full.",
@@ -38,7 +42,7 @@ def _how_many(level: float) -> Exercise:
 
 def _scores() -> list[tuple[Tensor, float]]:
     drawn = torch.Generator().manual_seed(0)
-    sizes = ((19, 0.1), (50, 0.1), (8, 0.1), (30, 0.25), (13, 0.3), (9, 0.1), (80, 0.1), (83, 0.3))
+    sizes = ((19, 0.1), (50, 0.1), (8, 0.1), (30, 0.25), (13, 0.3), (9, 0.1), (80, 0.1), (83, 0.3), (200, 0.1))
     return [(torch.rand(n, generator=drawn, dtype=torch.float64), a) for n, a in sizes]
 
 
@@ -89,9 +93,7 @@ def _threshold(d: _Careful) -> Exercise:
         id="uncertain.threshold",
         prompt=f"Write the smallest threshold q that keeps a conformal promise{doubt}. Answer: a function of "
         '(scores, a), scores (n,), that returns q, and float("inf") where n is too small for the promise.',
-        given="Conformal promise: scores of n held-out examples and of the new one can be exchanged, the threshold is "
-        "one of the n, and the set holds the new truth with probability 1 - a or more. Scores are larger where an "
-        "answer is stranger.",
+        given=CONFORMAL + " Scores are larger where an answer is stranger.",
         nudge="Among how many examples is the new one, itself included?",
         hint=f"Sort; take place {f'r{more} with ' if j else ''}r = ceil((n + 1)(1 - a)), counted from 1; if r{more} > "
         "n there is no such score.",
@@ -200,9 +202,7 @@ def _move_ends(k: float) -> Exercise:
         id="uncertain.move_ends",
         prompt=f"{question} Answer: a function of (lower, upper, y, a), the first three of shape (n,), that returns a "
         "number.",
-        given="Conformal promise: scores of n held-out examples and of the new one can be exchanged, the threshold is "
-        "one of the n, and the set holds the new truth with probability 1 - a or more. The interval from lower to "
-        "upper was learned from other data, y are held-out targets.",
+        given=CONFORMAL + " The interval from lower to upper was learned from other data, y are held-out targets.",
         nudge="How far outside its interval is a held-out target, and how is that said of one inside?",
         hint=f"The score is max({below}, y - upper), negative inside; its threshold is that of equation (1).",
         right="In the second case it is negative: the interval was too wide.",
@@ -226,11 +226,12 @@ def _move_ends(k: float) -> Exercise:
 
 HOW_MANY, THRESHOLD, ADDED_UP, MOVE_ENDS = _how_many(0.99), _threshold(_Careful()), _added_up(1.0), _move_ends(1.0)
 
+PROMISES = (0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.995, 0.996)
+TIMES = (0.2, 0.25, 0.4, 0.5, 0.6, 0.75, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+
 VARIANTS = {
-    HOW_MANY.id: Variants(
-        _how_many, lambda generator: one_of(generator, (0.8, 0.9, 0.95, 0.96, 0.975, 0.98, 0.995, 0.996))
-    ),
-    THRESHOLD.id: Variants(_threshold, lambda generator: _Careful(integer(generator, 1, 6))),
-    ADDED_UP.id: Variants(_added_up, lambda generator: integer(generator, 1, 9) / 10),
-    MOVE_ENDS.id: Variants(_move_ends, lambda generator: one_of(generator, (0.25, 0.5, 0.75, 1.5, 2.0, 2.5, 3.0, 4.0))),
+    HOW_MANY.id: Variants(_how_many, lambda generator: one_of(generator, PROMISES)),
+    THRESHOLD.id: Variants(_threshold, lambda generator: _Careful(integer(generator, 1, 14))),
+    ADDED_UP.id: Variants(_added_up, lambda generator: integer(generator, 1, 19) / 20),
+    MOVE_ENDS.id: Variants(_move_ends, lambda generator: one_of(generator, TIMES)),
 }

@@ -158,8 +158,11 @@ def _other_classes(d: _Shrinkage) -> tuple[Diagnosis, ...]:
 BALL_SCORE, OWN_SPREAD = _ball_score(_Kernel()), _own_spread(_Shrinkage())
 
 VARIANTS = {
-    BALL_SCORE.id: Variants(_ball_score, lambda generator: _Kernel(one_of(generator, (3, 4, 5, 6, 8, 10)))),
+    BALL_SCORE.id: Variants(
+        _ball_score, lambda generator: _Kernel(one_of(generator, (3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20)))
+    ),
     OWN_SPREAD.id: Variants(
-        _own_spread, lambda generator: _Shrinkage(one_of(generator, (0.1, 0.25, 0.5, 2.0, 3.0, 4.0, 5.0, 10.0)))
+        _own_spread,
+        lambda generator: _Shrinkage(one_of(generator, (0.1, 0.2, 0.25, 0.4, 0.5, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0))),
     ),
 }

@@ -218,6 +218,11 @@ RESTARTS, MEAN_GAIN, OWN_NUMBERS = _restarts(0.0), _mean_gain(_Weight()), _own_n
 
 VARIANTS = {
     OWN_NUMBERS.id: Variants(_own_numbers, _shares),
-    MEAN_GAIN.id: Variants(_mean_gain, lambda generator: _Weight(integer(generator, 0, 2), integer(generator, 3, 6))),
-    RESTARTS.id: Variants(_restarts, lambda generator: one_of(generator, (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5))),
+    MEAN_GAIN.id: Variants(_mean_gain, lambda generator: _Weight(integer(generator, 0, 2), integer(generator, 3, 8))),
+    RESTARTS.id: Variants(
+        _restarts,
+        lambda generator: one_of(
+            generator, (0.05, 0.1, 0.12, 0.15, 0.18, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+        ),
+    ),
 }

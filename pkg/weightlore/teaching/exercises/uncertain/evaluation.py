@@ -205,11 +205,12 @@ VARIANTS = {
     AREA_BY_PAIRS.id: Variants(_area_by_pairs, _scores),
     KEPT_ERROR.id: Variants(
         _together,
-        lambda generator: one_of(generator, (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25)),
+        lambda generator: one_of(generator, (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25)),
         "the plain rate has no number that could be another one",
     ),
     MEMBERS_IN_TIME.id: Variants(_members_in_time, _times),
     UNCLEAN_OUTSIDE.id: Variants(
-        _unclean_outside, lambda generator: one_of(generator, (0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98))
+        _unclean_outside,
+        lambda generator: one_of(generator, (0.6, 0.65, 0.7, 0.75, 0.78, 0.8, 0.82, 0.85, 0.88, 0.9, 0.92, 0.95, 0.98)),
     ),
 }

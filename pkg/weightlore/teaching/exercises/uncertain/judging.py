@@ -149,7 +149,7 @@ class _Lots:
             return _rankings()
         n = 6 * self.size
         rising = torch.arange(n, dtype=torch.float64)
-        return [*_rankings(), (rising, rising < 1, 0.1), (rising, rising >= 3 * self.size, 0.25)]
+        return [*_rankings(), (rising, rising < 1, 0.3 / self.size), (rising, rising >= 3 * self.size, 0.25)]
 
 
 def _rankings() -> list[tuple[Tensor, Tensor, float]]:
@@ -199,7 +199,8 @@ INTERVAL_FINE, MOST_ANSWERS = _interval_fine(_Sides()), _most_answers(_Lots())
 
 VARIANTS = {
     INTERVAL_FINE.id: Variants(
-        _interval_fine, lambda generator: _Sides(one_of(generator, (0.1, 0.2, 0.25, 0.4, 0.6, 0.75, 0.8, 0.9)))
+        _interval_fine,
+        lambda generator: _Sides(one_of(generator, (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9))),
     ),
-    MOST_ANSWERS.id: Variants(_most_answers, lambda generator: _Lots(integer(generator, 2, 9))),
+    MOST_ANSWERS.id: Variants(_most_answers, lambda generator: _Lots(integer(generator, 2, 20))),
 }

@@ -162,8 +162,8 @@ def _some_probs() -> list[tuple[Tensor]]:
     one = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.4, 0.6]], dtype=torch.float64)
     other = torch.tensor([[0.1, 0.9], [0.55, 0.45], [0.2, 0.8]], dtype=torch.float64)
     third = torch.tensor([[0.45, 0.55], [0.7, 0.3], [0.95, 0.05]], dtype=torch.float64)
-    drawn = torch.rand(7, 5, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64) ** 3
-    return [(torch.stack([one, other, third]),), (drawn / drawn.sum(-1, keepdim=True),)]
+    drawn = [torch.rand(7, n, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64) ** 3 for n in (5, 40)]
+    return [(torch.stack([one, other, third]),), *((p / p.sum(-1, keepdim=True),) for p in drawn)]
 
 
 def _against_the_mean(p: Tensor) -> Tensor:
@@ -228,10 +228,11 @@ SAME_TOTAL, TWO_ONE_ONE, VOTES = _same_total(0.1), _two_one_one(_Alpha()), _vote
 
 VARIANTS = {
     SAME_TOTAL.id: Variants(
-        _same_total, lambda generator: one_of(generator, (0.05, 0.07, 0.15, 0.2, 0.25, 0.3, 0.5, 0.55, 0.6))
+        _same_total,
+        lambda generator: one_of(generator, (0.05, 0.07, 0.12, 0.15, 0.18, 0.2, 0.25, 0.3, 0.35, 0.45, 0.5, 0.55, 0.6)),
     ),
     TWO_ONE_ONE.id: Variants(
-        _two_one_one, lambda generator: _Alpha(integer(generator, 1, 5), integer(generator, 1, 3))
+        _two_one_one, lambda generator: _Alpha(integer(generator, 1, 6), integer(generator, 1, 4))
     ),
-    VOTES.id: Variants(_votes, lambda generator: _Board(integer(generator, 0, 2), integer(generator, 2, 5))),
+    VOTES.id: Variants(_votes, lambda generator: _Board(integer(generator, 0, 2), integer(generator, 2, 8))),
 }

@@ -10,7 +10,8 @@ from weightlore.uncertainty import ood
 
 __all__ = ["PLUS_FIVE", "PULL", "SAME_CURVE", "VARIANTS"]
 
-WORDS = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten"}
+WORDS = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten",
+         11: "Eleven", 12: "Twelve", 15: "Fifteen", 20: "Twenty"}  # fmt: skip
 
 
 def _changes(more: float) -> Tensor:
@@ -132,10 +133,11 @@ def _other_b(k: float, stays: str) -> tuple[Diagnosis, ...]:
 
 PLUS_FIVE, PULL, SAME_CURVE = _plus_five(5), _pull(1.0), _same_curve(1.0)
 
+TEMPERATURES = (0.2, 0.25, 0.4, 0.5, 0.75, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 8.0, 10.0)
+WIDTHS = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+
 VARIANTS = {
     PLUS_FIVE.id: Variants(_plus_five, lambda generator: one_of(generator, tuple(WORDS))),
-    PULL.id: Variants(_pull, lambda generator: one_of(generator, (0.25, 0.5, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0))),
-    SAME_CURVE.id: Variants(
-        _same_curve, lambda generator: one_of(generator, (0.5, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0))
-    ),
+    PULL.id: Variants(_pull, lambda generator: one_of(generator, TEMPERATURES)),
+    SAME_CURVE.id: Variants(_same_curve, lambda generator: one_of(generator, WIDTHS)),
 }

@@ -51,6 +51,13 @@ SCALES = (
     _Scale("1/u^2", lambda u: u**-2, lambda u: -2 * u**-3),
     _Scale("3 u", lambda u: 3 * u, lambda u: 3.0),
     _Scale("u/2", lambda u: u / 2, lambda u: 0.5),
+    _Scale("2 u", lambda u: 2 * u, lambda u: 2.0),
+    _Scale("u/3", lambda u: u / 3, lambda u: 1 / 3),
+    _Scale("u^3", lambda u: u**3, lambda u: 3 * u**2),
+    _Scale("1/u^3", lambda u: u**-3, lambda u: -3 * u**-4),
+    _Scale("u^2/2", lambda u: u**2 / 2, lambda u: u),
+    _Scale("exp(2 u)", lambda u: math.exp(2 * u), lambda u: 2 * math.exp(2 * u)),
+    _Scale("sqrt(u)", lambda u: u**0.5, lambda u: u**-0.5 / 2),
 )
 
 
@@ -156,8 +163,11 @@ def _stretched(d: _Met) -> Exercise:
     )  # fmt: skip
 
 
-PRIORS = {0.1: "one tenth", 0.2: "one fifth", 0.25: "one quarter", 0.4: "two fifths", 0.5: "one half",
-          0.6: "three fifths", 0.75: "three quarters"}  # fmt: skip
+PRIORS = {
+    1 / 20: "one twentieth", 0.1: "one tenth", 0.2: "one fifth", 0.25: "one quarter", 0.3: "three tenths",
+    1 / 3: "one third", 0.4: "two fifths", 0.5: "one half", 0.6: "three fifths", 2 / 3: "two thirds",
+    0.7: "seven tenths", 0.75: "three quarters", 0.8: "four fifths", 0.9: "nine tenths",
+}  # fmt: skip
 
 
 def _two_experts(prior: float) -> Exercise:
@@ -204,6 +214,6 @@ TEMPERATURE_SLOPE, STRETCH, TWO_EXPERTS = _temperature_slope(_Scale()), _stretch
 
 VARIANTS = {
     TEMPERATURE_SLOPE.id: Variants(_temperature_slope, lambda generator: one_of(generator, SCALES)),
-    STRETCH.id: Variants(_stretched, lambda generator: _Met(integer(generator, 2, 9))),
+    STRETCH.id: Variants(_stretched, lambda generator: _Met(integer(generator, 2, 15))),
     TWO_EXPERTS.id: Variants(_two_experts, lambda generator: one_of(generator, tuple(PRIORS))),
 }

@@ -236,7 +236,10 @@ HOW_MANY_MORE, KNOWN_LINE = _how_many_more(_Parts()), _known_line(_Line())
 
 VARIANTS = {
     TWO_PARTS.id: Variants(_two_parts, _pairs),
-    FLIP_FLOOR.id: Variants(_flip_floor, lambda generator: one_of(generator, (2.0, 3.0, 4.0, 5.0, 8.0, 10.0, 16.0))),
+    FLIP_FLOOR.id: Variants(
+        _flip_floor,
+        lambda generator: one_of(generator, (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 16.0, 20.0)),
+    ),
     HOW_MANY_MORE.id: Variants(_how_many_more, _parts),
-    KNOWN_LINE.id: Variants(_known_line, lambda generator: _Line(integer(generator, 2, 9))),
+    KNOWN_LINE.id: Variants(_known_line, lambda generator: _Line(integer(generator, 2, 15))),
 }
