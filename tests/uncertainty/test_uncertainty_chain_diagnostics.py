@@ -38,13 +38,15 @@ def test_oracle_the_effective_size_is_the_variance_of_the_mean():
     assert float(each.mean()) == pytest.approx(worth, rel=0.15)
 
 
-def test_oracle_autocovariances_by_hand():
-    x = torch.tensor([1.0, 2.0, 2.5, 4.0, 3.0, 3.5]).double()
-    c = [float(((x - x.mean())[: 6 - t] * (x - x.mean())[t:]).sum()) / 6 for t in range(6)]
-    rho = [1.0] + [1 - (c[0] - c[t]) * 6 / 5 / c[0] for t in range(1, 6)]
+@pytest.mark.parametrize("last", [[], [4.5]])
+def test_oracle_autocovariances_by_hand(last):
+    x = torch.tensor([1.0, 2.0, 2.5, 4.0, 3.0, 3.5, *last]).double()
+    n = len(x)  # of an odd number the last lag has no partner
+    c = [float(((x - x.mean())[: n - t] * (x - x.mean())[t:]).sum()) / n for t in range(n)]
+    rho = [1.0] + [1 - (c[0] - c[t]) * n / (n - 1) / c[0] for t in range(1, n)]
     pairs = [rho[0] + rho[1], rho[2] + rho[3], rho[4] + rho[5]]
     kept = next((i for i, pair in enumerate(pairs) if pair <= 0), 3)
-    assert float(effective_sample_size(x)) == pytest.approx(6 / (2 * sum(pairs[:kept]) - 1))
+    assert float(effective_sample_size(x)) == pytest.approx(n / (2 * sum(pairs[:kept]) - 1))
 
 
 def test_property_chains_that_disagree_are_worth_little():

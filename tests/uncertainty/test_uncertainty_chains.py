@@ -1,6 +1,7 @@
 """Metropolis and Hamiltonian chains draw from the density they are given."""
 
 import math
+from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
@@ -53,6 +54,12 @@ def test_property_leapfrog_leads_back():
     assert float((there.position - q).abs().max()) > 0.1
     torch.testing.assert_close(back.position, q, atol=1e-8, rtol=0)
     torch.testing.assert_close(back.momentum, -r, atol=1e-8, rtol=0)
+
+
+def test_property_a_phase_stays_as_it_is():
+    begin = Phase.at(normal, torch.zeros(1, 2), torch.ones(1, 2))
+    with pytest.raises(FrozenInstanceError):
+        begin.momentum = begin.position
 
 
 def test_property_half_the_step_has_a_quarter_of_the_energy_error():

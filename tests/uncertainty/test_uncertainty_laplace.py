@@ -32,6 +32,7 @@ from weightlore.uncertainty.laplace import (
     tune_prior_precision,
     widest,
 )
+from weightlore.uncertainty.laplace.evidence import GRID
 from weightlore.uncertainty.laplace.predicting import shown
 from weightlore.uncertainty.laplace.roots import log_likelihoods, output_gradient
 from weightlore.uncertainty.measures import nll_categorical
@@ -348,9 +349,25 @@ def test_property_tuning_takes_the_best_of_the_grid():
             tune_prior_precision(line, by="validation", data=far, grid=grid).prior_precision
             == grid[told.index(min(told))]
         )
-    for wrong in ({"grid": (1.0,)}, {"grid": (2.0, 1.0)}, {"by": "validation"}, {"data": data}, {"by": "luck"}):
+    for grid in ((1.0,), (2.0, 1.0), (0.0, 1.0), (-1.0, 1.0)):
+        with pytest.raises(ParameterError, match="ascending order"):
+            tune_prior_precision(found, grid=grid)
+    for wrong in ({"by": "validation"}, {"data": data}, {"by": "luck"}):
         with pytest.raises(ParameterError):
             tune_prior_precision(found, **wrong)
+
+
+def test_property_tuning_warns_at_both_ends_of_the_grid_and_nowhere_else():
+    data = table()
+    found = Laplace(at_the_mode(data)[0], "regression", structure="full", noise_variance=NOISE).fit(data)
+    best = GRID.index(tune_prior_precision(found).prior_precision)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tune_prior_precision(found, grid=GRID[best - 1 : best + 2]).prior_precision == GRID[best]
+    for grid in (GRID[best - 2 : best + 1], GRID[best : best + 3]):
+        with pytest.warns(UncertaintyWarning, match="end of the grid"):
+            assert tune_prior_precision(found, grid=grid).prior_precision == GRID[best]
+    assert (len(GRID), GRID[0], GRID[-1]) == (33, pytest.approx(1e-4), pytest.approx(1e4))
 
 
 @pytest.mark.parametrize(

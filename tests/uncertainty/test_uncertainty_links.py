@@ -101,6 +101,17 @@ def test_limit_the_bridge_survives_extreme_logits():
     assert alpha[0, 0] > alpha[0, 1] > alpha[0, 2] > 0
 
 
+def test_limit_the_bridge_counts_a_difference_beyond_thirty_as_thirty():
+    far, edge = (torch.tensor([[gap, 0.0]], dtype=torch.float64) for gap in (100.0, 30.0))
+    assert torch.allclose(bridge_alpha(far, torch.ones_like(far)), bridge_alpha(edge, torch.ones_like(edge)), atol=0)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_property_the_bridge_is_as_narrow_as_its_covariance_whatever_the_unit(scale):
+    m, v = gaussian(5)
+    assert torch.allclose(scale * bridge_alpha(m, scale * v), bridge_alpha(m, v))
+
+
 def test_limit_the_dtype_is_that_of_the_mean():
     m, v = (tensor.float() for tensor in gaussian(6))
     drawn = sampled_probs(m, v, samples=2, generator=torch.Generator().manual_seed(0))

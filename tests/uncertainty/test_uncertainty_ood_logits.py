@@ -1,6 +1,7 @@
 """Scores of logits, gradients of the last layer and ODIN: closed forms, limits, and a network left as it was."""
 
 import copy
+from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
@@ -71,6 +72,19 @@ def test_limit_no_temperature_makes_an_energy_infinite(temperature):
     z = normal(20, 5) * 1e3
     assert bool(energy_score(z, temperature=temperature).isfinite().all())
     torch.testing.assert_close(energy_score(z, temperature=1e-300), max_logit_score(z))
+
+
+@pytest.mark.parametrize("make", [MaxSoftmax, MaxLogit, Energy])
+def test_property_a_detector_equals_itself_alone_and_keeps_its_network(make):
+    one = make(healthy())
+    assert one != make(one.model)
+    with pytest.raises(FrozenInstanceError):
+        one.model = healthy()
+
+
+def test_property_the_temperature_of_an_energy_is_one_where_none_is_given():
+    network = healthy()
+    torch.testing.assert_close(Energy(network).score(X), -network(X).detach().logsumexp(1))
 
 
 def test_oracle_gradient_of_the_last_layer():
