@@ -51,6 +51,13 @@ def test_property_it_is_put_before_all_code_and_once():
     assert len(notebook.cells) == 3
 
 
+@pytest.mark.parametrize("cells", [[], [new_markdown_cell("# Title")]])
+def test_limit_a_notebook_without_code_gets_it_at_the_end(cells):
+    made = with_install(new_notebook(cells=cells))
+    assert [cell.source for cell in made.cells] == [*(cell.source for cell in cells), INSTALL]
+    assert with_install(made) == made
+
+
 def test_error_installing_after_the_setup_is_found():
     late = new_code_cell(INSTALL, metadata={"tags": list(INSTALL_TAGS)})
     notebook = new_notebook(cells=[new_code_cell("import torch", metadata={"tags": ["setup"]}), late])

@@ -30,11 +30,14 @@ def with_install(notebook: Notebook) -> Notebook:
     Args:
         notebook: nbformat 4, executed or not; left as it is. Where it has such a cell, that one is replaced.
 
+    Returns:
+        A new notebook, its cells numbered anew if any was executed. Where there is no other code, the cell is the last.
+
     Source: ours
     """
     result = copy.deepcopy(notebook)
     others = [cell for cell in result.cells if "install" not in cell.metadata.get("tags", [])]
-    first = next(i for i, cell in enumerate(others) if cell.cell_type == "code")
+    first = next((i for i, cell in enumerate(others) if cell.cell_type == "code"), len(others))
     cell = new_code_cell(INSTALL, metadata={"tags": list(INSTALL_TAGS)}, id="install")
     result.cells = [*others[:first], cell, *others[first:]]
     code = [one for one in result.cells if one.cell_type == "code"]

@@ -35,6 +35,9 @@ def test_property_the_tags_of_every_tutorial_can_be_followed(path):
         ([code("1", "exercises")], "cell 3 has the tag 'exercises', which means nothing"),
         ([code(ASKED, "exercise", "solution")], "cell 3 is both 'exercise' and 'solution'"),
         ([code(ASKED, "exercise", "instructor", "remove-cell")], "cell 3 is both 'exercise' and 'instructor'"),
+        ([text("Both.", "instructor", "notes", "remove-cell")], "cell 3 is both 'instructor' and 'notes'"),
+        ([text(SOLVED, "solution", "notes", "remove-cell")], "cell 3 is both 'solution' and 'notes'"),
+        ([code("plot()", "install", "figure")], "cell 3 is both 'install' and 'figure'"),
         ([text(SOLVED, "solution")], "cell 3 is a solution without an exercise before it"),
         (
             [code(ASKED, "exercise"), text(SOLVED, "solution"), text(SOLVED, "solution")],

@@ -9,6 +9,7 @@ Every edition is cut along these tags, so a wrong one would show a solution to s
 
 import re
 from collections.abc import Iterator
+from itertools import combinations, product
 
 from weightlore.errors import ParameterError
 from weightlore.teaching.editions.folded import FOLD
@@ -18,18 +19,19 @@ __all__ = ["TAGS", "contradictions", "require_tags", "tags_of"]
 
 TAGS = {
     "install": "gets the package where nothing is installed, and does nothing elsewhere; before the setup",
-    "setup": "imports and settings; the first code cell, and in every edition",
+    "setup": "imports and settings; the first code cell; slides leave it out",
     "figure": "shows a picture; a slide of its own",
     "knob": "shows a figure that can be turned; a slide of its own",
     "exercise": "asks the checker about an answer; stored unanswered",
     "solution": "solves the exercise before it, folded; students do not get it",
     "instructor": "for the teacher alone; the book and the students do not get it",
-    "notes": "what the presenter of the slides reads; nobody else gets it",
+    "notes": "what the presenter of the slides reads; the book and the students do not get it",
     "remove-cell": "the book leaves the cell out",
 }
 CODE = ("install", "setup", "figure", "knob", "exercise")
 PRIVATE = ("instructor", "notes")
-TOGETHER = (("exercise", "solution"), ("setup", "exercise"), ("exercise", "instructor"), ("exercise", "notes"))
+ALONE = ("install", "setup", "exercise", "solution", *PRIVATE)  # each sends its cell to other editions than the rest
+TOGETHER = (*combinations(ALONE, 2), *product(("install", "setup"), ("figure", "knob")))
 CHECKER = re.compile(r"\bcheck\(\s*[\"']([a-z_]+\.[a-z0-9_]+)[\"']")
 OPEN_QUESTION = re.compile(r"\*\*Exercise \d+")
 
