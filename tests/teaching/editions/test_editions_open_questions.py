@@ -43,6 +43,12 @@ def checked(number=1):
         [new_markdown_cell(f"{WHY}\n\n{SOLVED}\n\n## 9. Next")],
         [new_markdown_cell(WHY), new_markdown_cell(SOLVED, metadata={"tags": ["solution"]})],
         [*checked(), new_markdown_cell(WHY), new_markdown_cell(SOLVED), *checked(3)],
+        [
+            new_markdown_cell(WHY),
+            new_markdown_cell(SOLVED),
+            new_markdown_cell("**Exercise 3 (★★).** One?"),
+            checked()[1],
+        ],
     ],
 )
 def test_property_a_question_without_checker_is_found_with_its_solution(cells):

@@ -15,7 +15,7 @@ from weightlore.teaching.variants.reasons import Rubric, rubrics
 __all__ = ["OpenQuestion", "open_questions"]
 
 ASKED = re.compile(
-    r"\*\*Exercise (?P<number>\d+) \((?P<stars>★+)\)\. [^*]*\*\*(?P<text>.*?)(?=\*\*Exercise \d|^## |\Z)", re.M | re.S
+    r"\*\*Exercise (?P<number>\d+) \((?P<stars>★+)\)[^*]*\*\*(?P<text>.*?)(?=\*\*Exercise \d|^## |\Z)", re.M | re.S
 )
 POINTS = 2  # for each star, as for exercises with a checker
 
