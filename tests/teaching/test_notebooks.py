@@ -275,6 +275,15 @@ def test_property_execution_is_offline_in_one_thread_and_keeps_widgets(tiny):
     assert compare(notebook, notebook) == []
 
 
+@pytest.mark.slow
+def test_limit_a_kernel_that_ends_slowly_still_reports_what_it_spent(tmp_path):
+    path = tmp_path / "slow.ipynb"
+    cell = new_code_cell("import atexit, time\natexit.register(time.sleep, 8)")
+    nbformat.write(new_notebook(cells=[cell]), path)
+    spent = execute(path).metadata.weightlore.measured
+    assert set(spent) == ({"seconds"} if os.name == "nt" else {"seconds", "memory_mb"})
+
+
 def test_error_a_cell_that_fails_leaves_the_file_as_it_was(tmp_path):
     path = tmp_path / "broken.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell("1 / 0")]), path)

@@ -26,6 +26,7 @@ from weightlore.errors import MissingExtra, ParameterError
 try:
     import nbformat
     from nbclient import NotebookClient
+    from traitlets.config import Config
 except ImportError as error:
     raise MissingExtra("nbclient", "book") from error
 
@@ -36,6 +37,7 @@ STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 ANNOUNCE = "__import__('described').start()"  # the module lies in kernel/, which run_offline puts on the path
 
+PATIENCE = Config(KernelManager={"shutdown_wait_time": 120.0})  # for the report: a busy machine ends a kernel slowly
 KERNEL = Path(__file__).parent / "kernel"
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -102,6 +104,7 @@ def execute(path: Path | str, *, timeout: int = 600) -> Notebook:
             resources={"metadata": {"path": str(path.parent)}},
             store_widget_state=True,
             extra_arguments=[f"--IPKernelApp.exec_lines={ANNOUNCE}"],
+            config=PATIENCE,
         )
         start = time.perf_counter()
         client.execute(env=run_offline() | {"WEIGHTLORE_KERNEL_REPORT": str(report)})
