@@ -24,11 +24,17 @@ REPOSITORY = "https://github.com/weightlore/weightlore"
 
 
 class _OneLine(click.Group):
-    """A group whose commands end an error of the package in one line instead of a traceback."""
+    """A group whose commands end an error of the package, or a forbidden file, in one line instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except PermissionError as error:
+            if error.filename is None:
+                raise
+            raise click.ClickException(
+                f"you may not read or write {error.filename}; name another place, or change its rights"
+            ) from error
         except (ImportError, OSError, ValueError) as error:
             if not _is_ours(error):
                 raise

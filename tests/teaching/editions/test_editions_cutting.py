@@ -68,6 +68,8 @@ def test_error_one_wrong_tag_stops_the_whole_edition(clone, tmp_path):
     ("made", "said"),
     [
         (lambda clone: cut(clone, "teacher", clone), "edition is one of 'student', 'instructor', 'slides'"),
+        (lambda clone: cut(clone, "student", clone / "tutorials"), "name another folder"),
+        (lambda clone: cut(clone, "student", clone / "tutorials" / "new"), "name another folder"),
         (
             lambda clone: tutorials(clone, ["9_none"]),
             "no tutorial is called '9_none'; there are 1_corrupted/resistance",
@@ -146,6 +148,17 @@ def test_error_a_wrong_argument_is_one_line(arguments, said, tmp_path, monkeypat
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
     assert said in result.stderr
+
+
+def test_error_a_folder_that_may_not_be_written_is_one_line(tmp_path, monkeypatch):
+    def refuse(notebook, path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("nbformat.write", refuse)
+    result = weightlore("edition", "student", "7_crossed/laboratory", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: you may not read or write {tmp_path / 'out'}")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_error_an_assignment_needs_the_extra_classroom(tmp_path, monkeypatch):

@@ -43,6 +43,7 @@ os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ.g
 c = get_config()
 c.ClearSolutions.code_stub = {{"python": ""}}  # the cell already says where the answer goes
 c.Execute.timeout = {patience}  # seconds for one cell; a loop without end is cut off, the rest is graded
+c.Execute.iopub_timeout = 30  # for what a cell says once it is cut off; a slow machine is no reason not to grade
 c.OverwriteCells.add_missing_cells = True  # a removed cell comes back and is graded
 """
 CLASS_SETTINGS = """

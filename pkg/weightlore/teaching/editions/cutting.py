@@ -67,19 +67,22 @@ def cut(root: Path, edition: Edition, folder: Path, *, names: Sequence[str] = ()
     Args:
         root: the clone.
         edition: ``"student"``, ``"instructor"`` or ``"slides"``.
-        folder: where to; files of the same names are replaced.
+        folder: where to, but not among the tutorials; files of the same names are replaced, others stay.
         names: as for ``tutorials``.
 
     Returns:
         The files that can be opened.
 
     Raises:
-        ParameterError: if the tags of a tutorial contradict each other; nothing is written then.
+        ParameterError: if the tags of a tutorial contradict each other, or the folder is that of the tutorials; nothing
+            is written then.
         DataError: if slides are asked for and the JavaScript of others was not fetched yet.
 
     Source: ours
     """
     require_option("edition", edition, Edition)
+    if folder.resolve().is_relative_to((root / "tutorials").resolve()):
+        raise ParameterError(f"{folder} is where the tutorials lie, which the edition is cut from; name another folder")
     elsewhere, chosen = Elsewhere(root), tutorials(root, names)
     made = {name: _made(root, edition, name, notebook, elsewhere) for name, notebook in chosen.items()}
     if edition == "slides":

@@ -45,7 +45,7 @@ def write_slides(shows: Mapping[str, Notebook], folder: Path, *, static: Path) -
 
     Args:
         shows: as ``slides`` makes them, by folder and file of the tutorial, such as ``"1_corrupted/resistance.ipynb"``.
-        folder: where to; what is in it is replaced.
+        folder: where to; files of the same names are replaced, others stay.
         static: the folder of the book with the JavaScript of others below ``vendor``.
 
     Returns:
