@@ -8,15 +8,11 @@ from torch import Tensor
 
 from weightlore.corruption import Budget, closed_form, first_order_gain
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
+from weightlore.teaching.exercises.corrupted.given import WORST
 from weightlore.teaching.variants.chance import integer, one_of, several
 from weightlore.teaching.variants.families import Variants
 
 __all__ = ["BY_HAND", "BY_HAND_INF", "N_FREE"]
-
-WORST = (
-    "The worst corruption a makes a . g largest, with ||a||_p <= epsilon and n entries at most that are not "
-    "zero; g is the gradient of the loss."
-)
 
 INF = math.inf
 WORDS = {1: "one", 2: "two", 3: "three", 4: "four"}

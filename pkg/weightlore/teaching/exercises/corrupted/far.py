@@ -12,6 +12,7 @@ from torch import Tensor
 
 from weightlore.corruption import Budget, closed_form
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
+from weightlore.teaching.exercises.corrupted.given import HARDENED
 from weightlore.teaching.exercises.general import as_numbers
 from weightlore.teaching.variants.chance import one_of
 from weightlore.teaching.variants.families import Variants
@@ -72,6 +73,7 @@ def _too_far(d: _Unit) -> Exercise:
         prompt=f"One unit, f = relu(theta x) with x = {d.x:g}, has the loss (f - {d.y:g})^2 / 2 and stands at theta = "
         f"{d.theta:g}. Which gradient does the resistant step with alpha = 1 go against, for epsilon = "
         f"{_listed(d.epsilons)}? Answer: four numbers.",
+        given=HARDENED + " Here theta is one number, and the slope of relu is 0 where it is off.",
         nudge="Here the loss rises towards smaller theta. Where does each epsilon lead, and is the unit still on?",
         hint=f"The gradient at theta is {float(d.here()):g}, so the look is taken at theta - epsilon. While the unit "
         f"is on, the gradient there is ((theta - epsilon) x - {d.y:g}) x.",

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from weightlore.corruption import Budget, closed_form
 from weightlore.teaching.exercises.checker import Diagnosis, Exercise
+from weightlore.teaching.exercises.corrupted.given import HARDENED
 from weightlore.teaching.variants.chance import one_of
 from weightlore.teaching.variants.families import Variants
 
@@ -53,9 +54,7 @@ def _is_sam(d: _Step) -> Exercise:
         id="corrupted.is_sam",
         prompt=f"Write the direction of the resistant step for {said}. Answer: a function of (gradient, theta, "
         "epsilon), where gradient(theta) is the gradient of the loss, that returns the gradient used.",
-        given="Training against corruption makes (1 - alpha) L(theta) + alpha max_a L(theta + a) small, over a with "
-        "||a||_p <= epsilon and n entries at most that are not zero. The step puts in the a that is worst to first "
-        "order and holds it constant.",
+        given=HARDENED,
         nudge="Two gradients are needed, and the second is not taken at theta.",
         hint=f"g = gradient(theta), then gradient(theta + {d.inside()}). {ending}",
         right=f"With p = {other.p:g} the step inside is {other.inside()}. At equal epsilon it goes much "

@@ -130,8 +130,8 @@ def _pruned_step(d: _Tuned) -> Exercise:
     return Exercise(
         id="sliced.pruned_step",
         prompt=f"Weights {theta} are pruned with the threshold {d.threshold:g}, then one step of gradient descent with "
-        f"rate {d.rate:g} fine-tunes them; the gradient is {_listed(d.gradient)}. Where are they? Answer: four "
-        "numbers.",
+        f"rate {d.rate:g} fine-tunes them; the gradient is {_listed(d.gradient)}. What are the weights then? "
+        "Answer: four numbers.",
         nudge="Which of them are below the threshold, and what may a step do to those?",
         hint=f"The {one} and the {other} are set to zero and stay there: their gradient is multiplied with a mask of "
         "0.",

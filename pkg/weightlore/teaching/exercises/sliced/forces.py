@@ -185,14 +185,13 @@ def _walks(generator: torch.Generator) -> _Walk:
 
 
 def _uphill(d: _Walk) -> Exercise:
-    digits = "" if d.cell_bits == 2 else f"Digits are those of base {d.base}. "
     greatest, ups = d.multiples(1) * d.base, [k * (d.base - 1) - 1 for k in (1, 2, 3) if d.multiples(k)]
     said = ", ".join(map(str, ups[:-1])) + f" or {ups[-1]}"
     share = {4: "A quarter", 8: "An eighth"}[d.base]
     return Exercise(
         id="sliced.uphill",
-        prompt=f"{digits}A code goes down by one, from q to q - 1. For how many of the codes 1 to {d.last} does the "
-        "sum of the digits rise? Answer: a whole number.",
+        prompt=f"A code, written with digits of base {d.base}, goes down by one, from q to q - 1. For how many of the "
+        f"codes 1 to {d.last} does the sum of the digits rise? Answer: a whole number.",
         nudge=f"Try q = {d.base}. What happens to the digits when one has to be borrowed?",
         hint=f"The sum rises whenever the lowest digit is zero: count the multiples of {d.base} from {d.base} to "
         f"{greatest}.",

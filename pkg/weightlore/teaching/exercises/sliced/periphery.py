@@ -71,6 +71,7 @@ def _shift_and_add(d: _Order) -> Exercise:
         id="sliced.shift_and_add",
         prompt="Put the partial sums together. Answer: a function of (values, cell_bits), where values[i, k, s] comes "
         f"from {d.written}; it returns the product as one number.",
+        given="A cell of cell_bits bits holds a digit of base 2^cell_bits; a partial sum is what one converter says.",
         nudge=f"What is a sum worth that comes from input {d.what} i and slice k? And with which sign does each array "
         "count?",
         hint=f"Input {d.what} i counts {power}, slice k counts (2**cell_bits)**k, and the {second} array is subtracted."
