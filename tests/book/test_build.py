@@ -15,7 +15,7 @@ import survey
 from contents import ROOT, chapter_pages, toc_pages
 
 pytestmark = pytest.mark.book
-OWN_BYTES = 660_000  # of one page: text, data, pictures and our scripts, beside theme, MathJax and widget manager
+OWN_BYTES = 600_000  # of one page: text, data, pictures and our scripts, beside theme, MathJax and widget manager
 
 
 class Words(HTMLParser):
