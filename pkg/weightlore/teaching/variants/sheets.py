@@ -56,15 +56,9 @@ def sheet(exam: Exam) -> list[Block]:
             "hand, or as a formula. log and ln are natural, if no base is given. Show how you got there.",
         ),
     ]
-    asked = [
-        [Block("heading", _head(number, one)), *_asked(one.exercise), Block("space")]
-        for number, one in enumerate(exam.questions, start=1)
-    ]
-    argued = [
-        [Block("heading", _head(number, one)), Block("text", one.reason.question), Block("space")]
-        for number, one in enumerate(exam.arguments, start=1 + len(exam.questions))
-    ]
-    return [*about, *(block for blocks in (*asked, *argued) for block in blocks)]
+    asked = [_asked(one.exercise) for one in exam.questions]
+    argued = [[Block("text", one.reason.question)] for one in exam.arguments]
+    return [*about, *_numbered(exam, [[*body, Block("space")] for body in (*asked, *argued)])]
 
 
 def key(exam: Exam) -> list[Block]:
@@ -84,9 +78,7 @@ def key(exam: Exam) -> list[Block]:
             "answers: weightlore.teaching.exercises.judge(exercise, answer).",
         ),
     ]
-    answered = [_answered(number, one) for number, one in enumerate(exam.questions, start=1)]
-    argued = [_argued(number, one) for number, one in enumerate(exam.arguments, start=1 + len(exam.questions))]
-    return [*about, *(block for blocks in (*answered, *argued) for block in blocks)]
+    return [*about, *_numbered(exam, [*map(_answered, exam.questions), *map(_argued, exam.arguments)])]
 
 
 def write_exam(exam: Exam, folder: Path | str) -> list[Path]:
@@ -178,6 +170,13 @@ def _points(exam: Exam) -> str:
     return f"{' and '.join(parts)}, {sum(count * points for count, points in counts)} points in all."
 
 
+def _numbered(exam: Exam, bodies: Iterable[list[Block]]) -> list[Block]:
+    """Put what belongs to each question below its heading, numbered from 1; those that ask for reasons come last."""
+    every: tuple[Question | Argument, ...] = (*exam.questions, *exam.arguments)
+    heads = [_head(number, one) for number, one in enumerate(every, start=1)]
+    return [block for head, body in zip(heads, bodies, strict=True) for block in (Block("heading", head), *body)]
+
+
 def _head(number: int, question: Question | Argument) -> str:
     points = ARGUED if isinstance(question, Argument) else POINTS
     return f"Question {number} (chapter {question.chapter}, {points} points)"
@@ -187,11 +186,10 @@ def _asked(exercise: Exercise) -> list[Block]:
     return [Block("text", text) for text in (exercise.given, exercise.prompt) if text]
 
 
-def _answered(number: int, question: Question) -> list[Block]:
+def _answered(question: Question) -> list[Block]:
     exercise = question.exercise
     instead = f"It asks another question than the book, because {question.instead}."
     return [
-        Block("heading", _head(number, question)),
         *_asked(exercise),
         Block("text", "Answer" + (", one of several that are right:" if exercise.accept else ":")),
         *_values(exercise, exercise.reference),
@@ -204,9 +202,8 @@ def _answered(number: int, question: Question) -> list[Block]:
     ]
 
 
-def _argued(number: int, one: Argument) -> list[Block]:
+def _argued(one: Argument) -> list[Block]:
     return [
-        Block("heading", _head(number, one)),
         Block("text", one.reason.question),
         Block("text", f"Model answer: {one.reason.answer}"),
         Block("text", "Graded by hand:"),
