@@ -22,9 +22,9 @@ STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 # Where the tour stops: a notebook, and the beginning of the title of one of its figures.
 STOPS = {
-    "corrupted": ("tutorials/1_corrupted/vulnerability.ipynb", "Ten steps beat one"),
-    "explained": ("tutorials/4_explained/sensitivity.ipynb", "An empty border raises the correlation"),
-    "binarized": ("tutorials/6_binarized/latency.ipynb", "Low percentiles are fast"),
+    "corrupted": ("tutorials/1_corrupted/vulnerability.ipynb", "Two ways to spend a length"),
+    "explained": ("tutorials/4_explained/sensitivity.ipynb", "The same attributions, framed"),
+    "binarized": ("tutorials/6_binarized/latency.ipynb", "Where the steps go"),
 }
 
 
