@@ -131,6 +131,7 @@ def test_limit_no_border_and_another_value():
     assert torch.equal(bordered(images, 0), images)
     wide = bordered(images, 1, value=0.5)
     assert wide.shape == (2, 1, 5, 5)
+    assert torch.equal(bordered(images[0, 0], 1, value=0.5), wide[0, 0])
     assert wide[..., 0, :].eq(0.5).all()
     assert torch.equal(wide[..., 1:-1, 1:-1], images)
     assert background_share(bordered(torch.ones(1, 1, 2, 2), 1), 0.0).item() == 0.75
@@ -140,6 +141,7 @@ def test_limit_nothing_active():
     assert inflated_correlation(1.0).isnan()
     assert skewed_correlation(1.0, 0.2, 0.2).isnan()
     assert active_correlation(1.0, 0.5).isnan()
+    assert inflated_correlation(0.0, pixels=1).isnan(), "one pixel has no rank among others"
 
 
 @pytest.mark.parametrize(
@@ -149,6 +151,7 @@ def test_limit_nothing_active():
         (lambda: inflated_correlation(0.5, -1.5), "active must lie between -1 and 1"),
         (lambda: inflated_correlation(torch.nan), "background must lie"),
         (lambda: inflated_correlation(0.5, pixels=0), "pixels counts the pixels"),
+        (lambda: active_correlation(1.1, 0.5), "background must lie between 0 and 1"),
         (lambda: active_correlation(0.5, 2.0), "measured must lie"),
         (lambda: skewed_correlation(0.5, 0.2, -0.1), "other_negative must lie"),
         (lambda: shared_factor_correlation(-1.0, 1.0), "variances are finite, >= 0"),

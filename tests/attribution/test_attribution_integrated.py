@@ -241,10 +241,27 @@ def test_property_adaptive_change_is_the_largest_of_the_last_doubling():
 
 def test_limit_an_input_that_is_its_baseline():
     model, x = smooth()
-    found = adaptive_integrated_gradients(model, x, TARGET, baseline=x)
+    found = adaptive_integrated_gradients(model, x, TARGET, baseline=x, relative=0.0, absolute=0.0)
     assert not bool(found.values.any())
     assert found.gap.tolist() == [0, 0, 0]
     assert bool(found.met.all())
+    assert found.nodes.tolist() == [8, 8, 8]
+
+
+def test_property_what_is_not_said_is_fifty_nodes_and_a_ten_thousandth():
+    model, x = smooth()
+    default, fifty, more = (
+        integrated_gradients(model, x, TARGET, baseline=0.0, rule="left", **how).values
+        for how in ({}, {"nodes": 50}, {"nodes": 51})
+    )
+    assert torch.equal(default, fifty)
+    assert not torch.equal(default, more)
+    default, said = (
+        adaptive_integrated_gradients(model, x, TARGET, baseline=0.0, rule="left", relative=0.0, **how)
+        for how in ({}, {"absolute": 1e-4, "start": 8, "most": 1024})
+    )
+    assert torch.equal(default.nodes, said.nodes)
+    assert bool((default.nodes > 8).any())
 
 
 def test_limit_half_precision_and_float32_images():

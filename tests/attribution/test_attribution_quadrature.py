@@ -40,6 +40,7 @@ def test_oracle_the_table_of_nodes():
     assert quadrature("inclusive_mean", 5).weights.tolist() == [0.2] * 5
     assert quadrature("trapezoid", 1).nodes.tolist() == [0, 1]
     assert quadrature("gauss_legendre", 1).nodes.tolist() == [0.5]
+    assert torch.equal(quadrature().nodes, quadrature("gauss_legendre", 50).nodes)
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 5, 16, 64])

@@ -181,10 +181,11 @@ def test_error_images_that_do_not_suit(images, message):
         normalization_factors(healthy(), images)
 
 
-def test_error_a_model_that_does_more_than_its_layers():
+@pytest.mark.parametrize(("more", "times"), [(1.0, 1.0), (0.0, 1.0 + 1e-9)])
+def test_error_a_model_that_does_more_than_its_layers(more, times):
     class Odd(nn.Sequential):
         def forward(self, x):
-            return super().forward(x) + 1.0
+            return times * super().forward(x) + more
 
     model = Odd(nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 2)).double()
     with pytest.raises(ParameterError, match="the Odd computes something else than its layers one after the other"):

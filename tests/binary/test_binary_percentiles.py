@@ -60,6 +60,15 @@ def test_limit_zeros_and_what_lies_between_them_and_the_first_number():
     assert float(activation_percentile(torch.zeros(5), 100)) == 0.0
 
 
+def test_error_says_how_many_activations_are_in_the_way():
+    with pytest.raises(ParameterError, match="but 2 of 4 are not"):
+        activation_percentile(torch.tensor([0.0, -1.0, float("nan"), 1.0]))
+    largest = Largest("second", 8, 50.0)
+    largest.add(torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0]))
+    with pytest.raises(ParameterError, match=r"because 87\.50 % of its activations are"):
+        largest.percentile(50.0)
+
+
 def test_error_activations_that_no_rate_can_follow():
     for bad in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ParameterError, match="finite and not negative, but 1 of 3 are not"):

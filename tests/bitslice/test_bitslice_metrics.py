@@ -135,6 +135,11 @@ def test_oracle_savings_of_the_capacitor_array():
     assert [round(saving(n).time, 2) for n in (1, 2, 3, 4, 8)] == [8.0, 4.0, 2.67, 2.0, 1.0]
 
 
+def test_limit_a_code_one_too_large_flows_as_the_largest():
+    for sign in (1, -1):
+        assert torch.equal(bitline_loads(torch.tensor([[256 * sign]])), bitline_loads(torch.tensor([[255 * sign]])))
+
+
 def test_limit_empty_bitlines():
     loads = bitline_loads(torch.zeros(2, 3, dtype=torch.int64))
     assert loads.shape == (4, 2, 1, 2)

@@ -130,6 +130,7 @@ def test_oracle_the_authors_formulas(seed, dtype):
 def test_oracle_full_weight_l1():
     w = normal(5, 6)
     assert l1(w, 3.0).item() == pytest.approx(3.0 * w.abs().mean().item(), rel=1e-14)
+    assert l1(w).item() == pytest.approx(w.abs().mean().item(), rel=1e-14)
     assert torch.equal(l1_gradient(w, 3.0), w.sign() * (3.0 / 30))
     assert torch.equal(gradient_of(l1, w, 3.0), l1_gradient(w, 3.0))
     assert l1(w, 3.0, size=300).item() == pytest.approx(l1(w, 3.0).item() / 10)

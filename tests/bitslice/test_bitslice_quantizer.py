@@ -1,6 +1,7 @@
 """The fixed-point grid: brute force over codes, powers of two, idempotence, symmetry, and where codes end."""
 
 import math
+from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
@@ -104,6 +105,13 @@ def test_property_the_gradient_is_that_of_a_clamp():
     straight_through(w).sum().backward()
     assert w.grad.tolist() == [1.0] * 5
     assert torch.equal(straight_through(w, 4, 0), quantize(w, 4, 0).value)
+    assert torch.equal(straight_through(w), quantize(w, 8).value)
+    assert not torch.equal(straight_through(w), quantize(w, 9).value)
+
+
+def test_property_a_quantized_tensor_stays_as_it_is():
+    with pytest.raises(FrozenInstanceError):
+        quantize(normal(3)).step = 1.0
 
 
 def test_property_what_is_given_stays_and_rounded_is_the_inner_loop():

@@ -12,6 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from weightlore.crossbar import Adc, Cells, Crossbar, CrossbarConfig, Faults, Wires, matmul, required_bits
+from weightlore.crossbar.bitlines import input_planes, tile_sums
 from weightlore.crossbar.drift import PowerLawDrift
 from weightlore.crossbar.encodings import encode
 from weightlore.crossbar.programming import AbsoluteNoise, ProportionalNoise
@@ -249,6 +250,17 @@ def test_oracle_flipped_bit_lines_need_half_the_range() -> None:
     assert flipped.converter.bits == tuple(bits - 1 for bits in plain.converter.bits)
     short = Crossbar.program(w, CrossbarConfig(encoding="offset", adc=Adc(bits=flipped.converter.bits)))
     assert not torch.equal(short(x), dense(x, w))  # without the flip that many bits are too few
+
+
+def test_oracle_a_tile_adds_digits_of_inputs_times_levels_of_cells() -> None:
+    x, _ = codes(3, 6, 1)
+    planes, count = input_planes(x, bits=8, dac_bits=2)
+    assert planes.shape == (4, 3, 6)
+    assert torch.equal(torch.einsum("i,ibr->br", count, planes), x.double())
+    levels = torch.randint(4, (4, 2, 5, 6), generator=seeded()).double()  # (K, S, O, R)
+    sums = torch.einsum("ibr,ksor->ibkso", planes, levels)
+    assert torch.equal(tile_sums(planes, levels), sums)
+    assert torch.equal(tile_sums(planes, levels, subtract=True), sums[:, :, :, :1] - sums[:, :, :, 1:])
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -95,6 +95,7 @@ def test_property_window_follows_the_rule_of_the_clamp(clamp, window):
 
 
 def test_property_presets_have_the_ranges_of_their_sources():
+    assert (Cells().g_min, Cells().g_max) == (0.0, 100.0)
     assert (PCM_CELLS.g_min, PCM_CELLS.g_max) == (0.0, 25.0)
     assert RERAM_MILO_CELLS.g_max / RERAM_MILO_CELLS.g_min == 4.5
     assert (ISAAC_CELLS.g_max, ISAAC_CELLS.g_min) == (1e6 / 2_000, 1e6 / 2_000_000)  # uS of 2 kOhm and 2 MOhm

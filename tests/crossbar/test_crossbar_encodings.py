@@ -56,6 +56,14 @@ def test_limit_uneven_slices_hold_what_is_left() -> None:
     assert slice_digits(torch.tensor([], dtype=torch.int64)).shape == (4, 0)
 
 
+def test_limit_one_digit_is_the_number_and_digits_have_thirty_two_bits() -> None:
+    assert join_digits(torch.tensor([[3, -5]])).tolist() == [3, -5]
+    assert join_digits(torch.tensor([-(2**31), 2**31])).item() == 3 * 2**31
+    for digit in (-(2**31) - 1, 2**31 + 1):
+        with pytest.raises(ParameterError, match="digits"):
+            join_digits(torch.tensor([digit, 0]))
+
+
 @pytest.mark.parametrize(
     ("codes", "message"),
     [

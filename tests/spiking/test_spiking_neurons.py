@@ -96,6 +96,18 @@ def test_property_a_bound_below_limits_what_must_be_made_up_for():
     assert run(currents, Neuron())[0].sum() == 0
 
 
+@pytest.mark.parametrize(("threshold", "unit"), [(1.0, True), (2.0, False), ([1.0, 1.0], True), ([1.0, 2.0], False)])
+def test_property_constants_say_whether_all_thresholds_are_one(threshold, unit):
+    neuron, like = Neuron(threshold=torch.tensor(threshold)), torch.zeros(2)
+    assert Constants.of(neuron, (2,), like).unit is unit
+
+
+def test_property_what_holds_tensors_equals_itself_alone():
+    assert Neuron() != Neuron()
+    one, other = (Constants.of(Neuron(), (2,), torch.zeros(2)) for _ in range(2))
+    assert one != other
+
+
 def test_property_thresholds_by_channel():
     current = torch.full((8, 2, 3, 2, 2), 0.5)
     threshold = torch.tensor([0.5, 1.0, 2.0]).reshape(3, 1, 1)
