@@ -42,6 +42,12 @@ def test_property_a_question_names_nothing_that_only_the_book_has(name):
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_property_a_variant_says_before_it_asks_what_the_public_exercise_says(name):
+    public = next(one for one in exercises(name.partition(".")[0]) if one.id == name)
+    assert variant(name, 1).given or not public.given
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_property_a_public_exercise_on_a_sheet_names_nothing_either(name):
     public = next(one for one in exercises(name.partition(".")[0]) if one.id == name)
     assert elsewhere(f"{public.given} {public.prompt}") == []

@@ -61,7 +61,7 @@ def _gradient(d: _Mapping) -> Exercise:
         prompt=f"Map the gradient G in the binary weight of one output to that in its latent weight W, "
         f"{factor}{passes}. Answer: a function of (W, G), two tensors of shape (n,), that returns another.",
         given="The binary weight is alpha sign(W) with alpha the mean of |W|. The sign lets the gradient through up to "
-        "|W| = 1, if nothing else is said, and stops it beyond.",
+        "|W| = 1, if nothing else is said, and stops it beyond. A factor multiplies the whole.",
         nudge="W~ is a product of two things that depend on W. Use the product rule: hold alpha, then the signs.",
         hint=f"alpha G [|W| <= {d.limit:g}] comes from the signs, sign(W)/n times the sum of G sign(W) from "
         f"alpha.{times}",

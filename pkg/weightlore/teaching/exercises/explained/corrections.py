@@ -42,8 +42,7 @@ def _unmasked(to: float) -> Exercise:
         f"of the pixels. What is it {asked} the {'pixels' if to else 'active pixels alone'}? Answer: a function of "
         "(p, rho).",
         given=TIES
-        + " Only the border of the picture changes, which adds to the background; the active pixels and their "
-        "correlation stay.",
+        + " Only the border of the picture changes, which is background; active pixels and their correlation stay.",
         nudge="Solve the closed form of section 4 for the correlation over active pixels.",
         hint=f"With q = 1 - p: rho (3 p + q^2) = 3 p + q^2 x. Solve for x.{again}",
         right=f"For p = 0.81 and rho = 0.992 it gives {float(_moved(to)(0.81, 0.992)):.2f}: "

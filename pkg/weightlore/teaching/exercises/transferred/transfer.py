@@ -146,7 +146,7 @@ def _verdict(confidence: float) -> Exercise:
         prompt="How much better is one method than another over S draws, and how sure is it? Answer: a function of "
         "(ours, theirs), accuracies of shape (S,), that returns three numbers: mean and ends of the "
         f"{100 * confidence:g} % interval.",
-        given="Draw s gave both methods the same pictures.",
+        given="Draw s gave both methods the same pictures; differences are taken as normal.",
         nudge="Which numbers belong together? Subtract these before you do anything else.",
         hint=f"d = ours - theirs; half the width is the {q:g} quantile of t with S - 1 degrees, times std / sqrt(S).",
         right=f"For five draws the quantile is {five:.2f}, for ten {ten:.2f}, for the normal law {many:.2f}: few draws "

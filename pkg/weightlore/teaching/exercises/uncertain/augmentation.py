@@ -205,6 +205,7 @@ def _next_loss(d: _Search) -> Exercise:
         prompt="What does the greedy search reach with the view that it adds? Answer: a function of (probs, y, "
         "chosen), probs (A, N, C) of all views and chosen a list of numbers, that returns the smallest log "
         f"loss of a plain mean of one more view and the chosen{counts}.",
+        given=NEXT_VIEW.given,
         nudge=NEXT_VIEW.nudge,
         hint=f"means = (probs[chosen].sum(0) + {w}probs) / (len(chosen) + {d.times:g}), for all A at once; then "
         "-log of the true class, and the smallest of all A.",

@@ -117,6 +117,7 @@ def _add_loss(times: float) -> Exercise:
         prompt="Some members are chosen; how far does the next one lead? Answer: a function of (p, y, chosen), p of "
         "shape (S, N, C), y of shape (N,), chosen a list of numbers, that returns the smallest log loss of the mean"
         f"{counts} that a member can lead to which is not chosen so far.",
+        given=ADD_ONE.given,
         nudge=ADD_ONE.nudge,
         hint="For each i that is left: the mean of p[chosen + [i]] over members"
         f"{'' if times == 1 else f', the last with the weight {times:g}'}, then its log loss on y; the smallest of "
