@@ -113,6 +113,10 @@ def test_property_a_wish_for_less_accuracy_saves_steps():
 def test_limit_one_step_one_class_one_example():
     one = torch.tensor([[[2.0]]])
     assert early_exit(one, "potential", 1.0).steps.tolist() == [1]
+    two = torch.tensor([[[1.0, 0.0]], [[2.0, 3.5]]])
+    assert early_exit(two, "potential", 0.5).steps.tolist() == [1], "any step may be the first"
+    assert Exit().t_min == 1
+    assert evidence(two, "margin").tolist() == [[1.0], [1.5]]
     assert early_exit(one[:, :0], "potential", 1.0).steps.shape == (0,)
     assert choose_level(one, torch.tensor([0])).mean_steps == 1
     with pytest.raises(ParameterError, match="two classes or more"):

@@ -8,6 +8,7 @@ import torch
 from weightlore.errors import ParameterError
 from weightlore.spiking import Neuron, if_step, leak_for, lif_step
 from weightlore.spiking.neurons import Constants
+from weightlore.spiking.scan import Trace
 from weightlore.spiking.stepping import neuron_step
 
 ALL_Z = torch.linspace(-0.5, 1.5, 257, dtype=torch.float64)  # multiples of 1/128: sums are exact
@@ -104,6 +105,7 @@ def test_property_constants_say_whether_all_thresholds_are_one(threshold, unit):
 
 def test_property_what_holds_tensors_equals_itself_alone():
     assert Neuron() != Neuron()
+    assert Trace(torch.zeros(1)) != Trace(torch.zeros(1))
     one, other = (Constants.of(Neuron(), (2,), torch.zeros(2)) for _ in range(2))
     assert one != other
 

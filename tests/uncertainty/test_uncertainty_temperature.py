@@ -57,7 +57,7 @@ def test_oracle_two_logits_in_closed_form(temperature):
     z = torch.tensor([[temperature * math.log(4), 0.0]], dtype=torch.float64).repeat(5, 1)  # softmax(z / T) = 4/5
     found = find_temperature(z, torch.tensor([0, 0, 0, 0, 1]))
     assert not found.at_bound
-    assert found.value == pytest.approx(temperature, rel=1e-8)
+    assert found.value == pytest.approx(temperature, rel=1e-12)
 
 
 @pytest.mark.parametrize(("temperature", "bound"), [(0.04, 0.05), (25.0, 20.0)])
