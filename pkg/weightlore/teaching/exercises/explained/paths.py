@@ -198,7 +198,9 @@ VARIANTS = {
     TRAPEZOID.id: Variants(_trapezoid, lambda generator: one_of(generator, tuple(ENDS))),
     ENOUGH.id: Variants(
         _enough,
-        lambda generator: _Gap(one_of(generator, (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0))),
+        lambda generator: _Gap(
+            one_of(generator, (2.0, 2.25, 2.75, 3.0, 4.0, 4.5, 5.0, 6.0, 6.5, 7.0, 7.5, 8.0, 9.0, 10.0))
+        ),
     ),
     PIECES.id: Variants(
         _pieces,
