@@ -12,12 +12,12 @@ from weightlore.teaching.editions.tags import tags_of
 from weightlore.teaching.notebooks import Notebook
 from weightlore.teaching.variants.reasons import Rubric, rubrics
 
-__all__ = ["OpenQuestion", "open_questions"]
+__all__ = ["POINTS", "OpenQuestion", "open_questions"]
 
 ASKED = re.compile(
     r"\*\*Exercise (?P<number>\d+) \((?P<stars>★+)\)[^*]*\*\*(?P<text>.*?)(?=\*\*Exercise \d|^## |\Z)", re.M | re.S
 )
-POINTS = 2  # for each star, as for exercises with a checker
+POINTS = 2  # for each star of any exercise, so that half of them is a whole number
 
 
 @dataclass(frozen=True)

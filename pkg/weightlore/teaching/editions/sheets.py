@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 
 from weightlore.errors import MissingExtra, ParameterError
 from weightlore.teaching.editions.instructor import exercise_named
-from weightlore.teaching.editions.open_questions import OpenQuestion, open_questions
+from weightlore.teaching.editions.open_questions import POINTS, OpenQuestion, open_questions
 from weightlore.teaching.editions.tags import CHECKER, require_tags, tags_of
 from weightlore.teaching.exercises import Exercise
 from weightlore.teaching.notebooks import Notebook
@@ -24,9 +24,8 @@ try:
 except ImportError as error:
     raise MissingExtra("nbformat", "book") from error
 
-__all__ = ["POINTS", "questions", "sheet"]
+__all__ = ["questions", "sheet"]
 
-POINTS = 2  # for each star, so that half of them is a whole number
 ASKED = re.compile(r"\*\*Exercise (?P<number>\d+) \((?P<stars>★+)\)")
 HINT = re.compile(r"^answer = None(?P<hint>\s*#.*)?$", re.M)
 INTRODUCTION = """# {title}: graded exercises
