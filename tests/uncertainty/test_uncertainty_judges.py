@@ -69,6 +69,18 @@ def test_oracle_gradients_of_a_linear_softmax():
     torch.testing.assert_close(said["bias mean"], torch.zeros(7).double(), atol=1e-10, rtol=0)
 
 
+def test_limit_equal_classes_pull_like_one_answer():
+    """A network that says the same of all classes is as unsure as can be: its gradient is not zero."""
+    model, x = nn.Linear(4, 3).double(), normal(7, 4)
+    model.requires_grad_(False)
+    model.weight.zero_()
+    model.bias.zero_()
+    metrics = GradientMetrics(model)
+    said = dict(zip(metrics.names, metrics(x).T, strict=True))
+    torch.testing.assert_close(said["weight l2"], math.sqrt(2 / 3) * x.norm(dim=1))
+    torch.testing.assert_close(said["bias min"], torch.full((7,), -2 / 3).double())
+
+
 @pytest.mark.parametrize("kind", ["mlp", "cnn", "residual"])
 def test_oracle_gradients_one_by_one(kind):
     g, x = seeded(), normal(3, 1, 8, 8)

@@ -84,7 +84,7 @@ def ood_benchmark(scores: Mapping[str, Score], inside: Tensor, outside: Mapping[
 
 
 def _row(name: str, where: str, home: Tensor, away: Tensor) -> OutsideRow:
-    positive = torch.cat([torch.zeros(len(home), dtype=torch.bool), torch.ones(len(away), dtype=torch.bool)])
+    positive = torch.arange(len(home) + len(away), device=home.device) >= len(home)
     report = detection_report(torch.cat([home, away]), positive)
     return OutsideRow(name, where, report.auroc, report.auprc_positive, report.prevalence, report.fpr_at_95_tpr)
 

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from weightlore.data import Split
@@ -110,7 +109,7 @@ def selective_benchmark(
 def _row(method: str, score: str, found: Tensor, wrong: Tensor, keep: float) -> SelectiveRow:
     losses, curve = wrong.double(), risk_coverage_curve(found, wrong.double())
     both = bool(wrong.any()) and not bool(wrong.all())
-    kept = int(torch.searchsorted(curve.coverage.contiguous(), torch.tensor(keep, dtype=curve.coverage.dtype)))
+    kept = int((curve.coverage < keep).sum())
     return SelectiveRow(
         method,
         score,

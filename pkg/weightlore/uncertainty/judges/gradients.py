@@ -84,7 +84,8 @@ class GradientMetrics:
         """Return the loss of the answer to one input."""
         places = places_of(self.model, theta)
         logits = torch.func.functional_call(self.model, places, (x[None],), tie_weights=False)
-        return -log_softmax(logits, 1).amax(1).sum()  # the largest is that of the answer
+        answer = logits.detach().argmax(1, keepdim=True)  # one class also where several are equal
+        return -log_softmax(logits, 1).gather(1, answer).sum()
 
 
 def _metrics(g: Tensor) -> Tensor:
