@@ -48,6 +48,13 @@ def test_oracle_a_step_that_is_a_power_of_two_covers_the_range() -> None:
     assert resolve(replace(adc, full_scale=5.0), (5.0,), (384.0,)).step == (1.0,)
 
 
+@pytest.mark.parametrize("step", ["full_scale", "power_of_two"])
+def test_limit_a_slice_without_a_cell_keeps_a_step_and_converts_nothing_to_nothing(step: str) -> None:
+    adc = Adc(bits=3, step=step)  # type: ignore[arg-type]
+    assert resolve(adc, (0.0, 6.0), (0.0, 384.0)).step[0] > 0  # a step of zero would divide sums by it
+    assert converted([0.0, 0.0], adc, greatest=0.0) == [0.0, 0.0]
+
+
 @pytest.mark.parametrize("rounding", ["nearest", "floor"])
 @pytest.mark.parametrize("step", ["lsb", "full_scale", "power_of_two"])
 @pytest.mark.parametrize("bits", [1, 3, 6])
