@@ -67,13 +67,14 @@ def coverage() -> str:
 def line(row: Mapping[str, str]) -> list[str]:
     """Return one entry as a row of its table."""
     names = " ".join(reference(name) for name in row["names"].split() if row["state"] == "done" or place(name))
+    options = " or ".join(f"`{option}`" for option in row["options"].split())
     test = f"`{row['test']}`" if row["test"] else ""
     return [
         row["id"],
         plain(row["entry"]),
         row["tier"],
         row["origin"],
-        names,
+        f"{names} with {options}" if options else names,
         test,
         page(row["notebook"]),
         row["state"],

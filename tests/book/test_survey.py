@@ -9,7 +9,7 @@ from contents import ROOT
 
 pytestmark = pytest.mark.book
 
-HEAD = ("id", "entry", "tier", "origin", "names", "test", "notebook", "state")
+HEAD = ("id", "entry", "tier", "origin", "names", "options", "test", "notebook", "state")
 ENTROPY = "uncertainty.measures.predictive_entropy"
 
 
@@ -73,16 +73,17 @@ def test_property_the_sentence_on_the_page_counts_as_the_table_does():
 
 
 def test_property_the_page_follows_its_table(page_of):
-    row = ("M2", "entropy | total", "core", "survey", ENTROPY, "a/b.py", "3_uncertain/measures.ipynb", "done")
+    row = ("M2", "entropy | total", "core", "survey", ENTROPY, "", "a/b.py", "3_uncertain/measures.ipynb", "done")
     found = cells(page_of(row), "M2")
     assert found[1] == r"entropy \\| total"
     assert found[4] == f"{{py:obj}}`predictive_entropy <weightlore.{ENTROPY}>`"
     assert found[6] == "[measures](/tutorials/3_uncertain/measures.ipynb)"
-    assert cells(page_of((*row[:7], "later")), "M2")[7] == "later"
+    assert cells(page_of((*row[:8], "later")), "M2")[7] == "later"
+    assert cells(page_of((*row[:5], "one two", *row[6:])), "M2")[4] == f"{found[4]} with `one` or `two`"
 
 
 def test_limit_what_does_not_exist_is_not_linked(page_of):
-    row = ("B1", "x", "core", "survey", "uncertainty.nothing.Nobody errors.Nobody", "", "9_never/gone.ipynb")
+    row = ("B1", "x", "core", "survey", "uncertainty.nothing.Nobody errors.Nobody", "", "", "9_never/gone.ipynb")
     found = cells(page_of((*row, "done")), "B1")
     assert found[4] == "`Nobody` `Nobody`"
     assert found[5] == ""

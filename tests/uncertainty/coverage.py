@@ -1,5 +1,6 @@
 """The table of the survey's entries, as functions from a row to complaints, so that a test can show that each bites."""
 
+import ast
 import csv
 import importlib
 import inspect
@@ -8,7 +9,7 @@ import re
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import weightlore
 from weightlore import uncertainty
@@ -83,30 +84,83 @@ def documented(row: Row) -> list[str]:
 
 
 def tested(row: Row) -> list[str]:
-    """A row without a test that compares with an oracle or states a property, and names its object."""
+    """A row without a test that compares with an oracle or states a property, and calls its object by each option."""
     path = ROOT / "tests" / row["test"]
     if not row["test"] or not path.is_file():
         return [f"{row['id']}: no test tests/{row['test']}"]
     text = path.read_text("utf-8")
     if not re.search(r"def test_(oracle|property)_", text):
         return [f"{row['id']}: tests/{row['test']} has no oracle and no property"]
-    return [
-        f"{row['id']}: tests/{row['test']} never uses {name}" for name in row["names"].split() if not _used(name, text)
-    ]
+    names, words = used(text), spoken(text)
+    missing = [name for name in row["names"].split() if not _among(name, names)]
+    missing += [option for option in row["options"].split() if option not in words]
+    return [f"{row['id']}: tests/{row['test']} never uses {name}" for name in missing]
 
 
 def shown(row: Row) -> list[str]:
-    """A core row that no code cell of its notebook uses."""
+    """A core row that no code cell of its notebook uses, or by none of its options."""
     if row["tier"] != "core":
         return []
     path = ROOT / "tutorials" / row["notebook"]
     if not row["notebook"] or not path.is_file():
         return [f"{row['id']}: no notebook tutorials/{row['notebook']}"]
+    code = _code(path)
+    names, words = used(code), spoken(code)
+    missing = [] if any(_among(name, names) for name in row["names"].split()) else [row["names"]]
+    missing += [] if not row["options"] or words & set(row["options"].split()) else [row["options"]]
+    return [f"{row['id']}: no cell of tutorials/{row['notebook']} uses {name}" for name in missing]
+
+
+def optional(row: Row) -> list[str]:
+    """Options that no object of the row has, as the name or as a value of an argument."""
+    having = {word for name in row["names"].split() for word in _options(found(name))}
+    return [f"{row['id']}: {row['names']} has no option {one}" for one in row["options"].split() if one not in having]
+
+
+def _options(value: Any) -> set[str]:
+    """The arguments of a function or class and of its methods, and the words that they take."""
+    parts = (
+        [value, *(getattr(value, name) for name in vars(value) if name[0] != "_")]
+        if inspect.isclass(value)
+        else [value]
+    )
+    arguments = [
+        argument for part in parts if callable(part) for argument in inspect.signature(part).parameters.values()
+    ]
+    words = {word for argument in arguments for word in get_args(argument.annotation) if isinstance(word, str)}
+    return words | {argument.name for argument in arguments}
+
+
+@cache
+def _code(path: Path) -> str:
     cells = json.loads(path.read_text("utf-8"))["cells"]
-    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    used = any(_used(name, code) for name in row["names"].split())
-    return [] if used else [f"{row['id']}: no cell of tutorials/{row['notebook']} uses {row['names']}"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
-def _used(name: str, text: str) -> bool:
-    return re.search(rf"\b{name.rpartition('.')[2]}\b", text) is not None
+@cache
+def used(text: str) -> frozenset[str]:
+    """Dotted names below the package that code uses, beyond importing them; ``.name`` for any attribute."""
+    tree, ours, names = ast.parse(text), {}, []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "weightlore":
+            ours |= {one.asname or one.name: f"{node.module}.{one.name}".partition(".")[2] for one in node.names}
+    for node in ast.walk(tree):
+        root, _, rest = ast.unparse(node).partition(".") if isinstance(node, ast.Name | ast.Attribute) else ("", "", "")
+        names += [f"{ours[root]}.{rest}".strip(".")] if root in ours else []
+        names += [f".{node.attr}"] if isinstance(node, ast.Attribute) else []
+    return frozenset(names)
+
+
+@cache
+def spoken(text: str) -> frozenset[str]:
+    """Names of arguments and whole strings in code."""
+    nodes = list(ast.walk(ast.parse(text)))
+    words = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return frozenset(words + [node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg])
+
+
+def _among(name: str, names: frozenset[str]) -> bool:
+    owner, _, last = name.rpartition(".")
+    if inspect.isclass(found(owner)):
+        return f".{last}" in names
+    return any(one.rpartition(".")[2] == last and found(one) is found(name) for one in names if one[0] != ".")

@@ -25,6 +25,11 @@ def test_property_an_entry_has_its_object(row):
     assert coverage.objects(row) == []
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS if row["options"]], ids=lambda row: row["id"])
+def test_property_an_entry_has_its_options(row):
+    assert coverage.optional(row) == []
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
 def test_property_an_entry_has_its_test(row):
     assert coverage.tested(row) == []
@@ -49,11 +54,38 @@ def test_property_a_core_entry_has_its_notebook(row):
         ({"test": ""}, coverage.tested),
         ({"test": "uncertainty/coverage.py"}, coverage.tested),
         ({"test": "test_cli.py"}, coverage.tested),
+        ({"options": "flipout"}, coverage.tested),
+        ({"options": "flipout"}, coverage.optional),
         ({"names": "networks.layered.ABC"}, coverage.documented),
         ({"notebook": ""}, coverage.shown),
         ({"notebook": "0_healthy/healthy.ipynb"}, coverage.shown),
+        ({"options": "flipout"}, coverage.shown),
     ],
 )
 def test_property_a_gap_is_found(change, check):
     row = next(row for row in ROWS if row["id"] == "M4")
     assert check(row | change)
+
+
+def test_limit_a_name_is_used_only_where_code_of_the_package_is_called():
+    code = (
+        "from weightlore.uncertainty import ranking\nfrom weightlore.uncertainty.ranking import aurc as area, auprc\n"
+    )
+    assert coverage.used(code) == frozenset()
+    assert coverage.used(f"{code}# auprc\nmargin = 'auprc'\nprint(margin)") == frozenset()
+    found = coverage.used(f"{code}area(ranking.auroc(x), x.y)")
+    assert {name for name in found if name[0] != "."} == {
+        f"uncertainty.ranking{end}" for end in ("", ".aurc", ".auroc")
+    }
+    assert {name for name in found if name[0] == "."} == {".auroc", ".y"}
+    assert coverage.used("import torch\ntorch.margin(1)") == {".margin"}
+    assert coverage.spoken("f('raps', rule='by vote')  # lac") == {"raps", "rule", "by vote"}
+
+
+def test_limit_another_function_of_the_same_name_is_not_the_one():
+    row = next(row for row in ROWS if row["id"] == "M10")
+    measure = {"names": "uncertainty.measures.mutual_information"}
+    assert coverage.tested(row) == []
+    assert coverage.tested(row | measure) == [
+        "M10: tests/uncertainty/test_uncertainty_dirichlet.py never uses " + measure["names"]
+    ]

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from weightlore.data import Split, digits
+from weightlore.data import Split, digits, natural_patches
 from weightlore.errors import ParameterError
-from weightlore.uncertainty.sources import hold_out_classes, unknown_inputs
+from weightlore.uncertainty.sources import hold_out_classes, triage_splits, unknown_inputs
 
 KINDS = ("natural_patches", "permuted_pixels", "uniform_noise")
 
@@ -34,6 +34,14 @@ def test_property_the_form_is_that_of_the_images(kind, flat):
     assert found.max() <= 1
     assert torch.equal(flat, before)
     assert not torch.equal(found, flat)
+
+
+def test_oracle_photographs_are_those_of_the_data_and_of_triage(flat):
+    pytest.importorskip("PIL")
+    found = unknown_inputs(flat, "natural_patches", generator=seeded())
+    assert torch.equal(found, natural_patches(50, size=8, generator=seeded()).reshape(50, 64).to(found))
+    carried = triage_splits("blur", unknown=("natural_patches",), generator=seeded()).unknown["natural_patches"]
+    assert torch.equal(carried, unknown_inputs(digits("test").x, "natural_patches", generator=seeded()))
 
 
 def test_property_moved_pixels_keep_the_gray_levels_of_each_image(flat):
