@@ -100,6 +100,24 @@ def test_oracle_hmc_finds_the_moments_of_a_correlated_gaussian():
     assert abs(float(found.acceptance.mean()) - 0.8) < 0.12, "what the warm-up aimed at"
 
 
+def test_oracle_the_decision_mends_what_long_steps_get_wrong():
+    start = torch.randn(4000, 1, generator=seeded(), dtype=torch.float64)
+    found = hmc(normal, start, samples=20, warmup=0, step_size=1.5, steps=1, jitter=0.0, generator=seeded(1))
+    assert float(found.draws[10:].var()) == pytest.approx(1.0, rel=0.03)  # of all proposals it would be 2.29
+    begin = Phase.at(normal, start, torch.randn(4000, 1, generator=seeded(2), dtype=torch.float64))
+    rise = energy(leapfrog(normal, begin, step_size=1.5, steps=1)) - energy(begin)
+    share = float((-rise).exp().clamp(max=1).mean())
+    assert float(found.acceptance.mean()) == pytest.approx(share, abs=0.02)
+
+
+def test_property_masses_make_narrow_and_wide_directions_alike():
+    spread = torch.tensor([0.01, 1.0, 100.0]).double()
+    start = spread * torch.randn(10, 3, generator=seeded(), dtype=torch.float64)
+    found = hmc(lambda q: normal(q / spread), start, samples=100, warmup=150, steps=8, generator=seeded(1))
+    assert float(effective_sample_size(found.draws).min()) > 300, "without masses the widest has about 5"
+    torch.testing.assert_close(found.pooled.std(0), spread, rtol=0.15, atol=0)
+
+
 def test_oracle_hmc_of_a_linear_network_is_the_exact_posterior():
     g = seeded(5)
     x = torch.randn(12, 2, generator=g, dtype=torch.float64)

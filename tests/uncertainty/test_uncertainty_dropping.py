@@ -12,7 +12,14 @@ from weightlore.data import digits
 from weightlore.errors import ParameterError
 from weightlore.networks import cnn, mlp
 from weightlore.networks.layered import Chain
-from weightlore.uncertainty.bayesian import DropoutDraws, MCDropout, drawing, dropout_noise_variance, mc_dropout
+from weightlore.uncertainty.bayesian import (
+    DropoutDraws,
+    MCDropout,
+    drawing,
+    dropout_noise_variance,
+    mc_dropout,
+    predict_members,
+)
 from weightlore.uncertainty.deterministic import GaussianHead
 
 
@@ -91,6 +98,13 @@ def test_property_a_member_is_one_function():
     assert len(whole.probs[:, 0].unique(dim=0)) > 1
     parts = mc_dropout(net, x, samples=5, generator=seeded(), batch_size=2)
     torch.testing.assert_close(parts.probs, whole.probs, rtol=1e-12, atol=1e-14)
+
+
+def test_property_a_network_built_of_such_layers_is_one_function_too():
+    net, x = nn.Sequential(thin()[:2], DropoutDraws(0.5), thin()[3]).eval(), normal(7, 4)
+    whole, parts = (predict_members(net, x, samples=5, generator=seeded(), batch_size=n).probs for n in (7, 2))
+    torch.testing.assert_close(parts, whole, rtol=1e-12, atol=1e-14)
+    assert len(whole[:, 0].unique(dim=0)) > 1
 
 
 def test_property_one_layer_in_two_places_draws_twice():

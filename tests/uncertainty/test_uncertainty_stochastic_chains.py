@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -123,6 +124,17 @@ def test_oracle_preconditioned_noise_has_the_variance_of_its_scale():
     torch.testing.assert_close(moved.mean(0), -0.02 * scale * before[0], rtol=0, atol=0.004)
 
 
+@pytest.mark.parametrize(("memory", "weight"), [(0.0, 1.0), (0.999, 0.0)])
+def test_oracle_without_the_slope_of_the_preconditioner_steep_places_are_drawn_too_often(memory, weight):
+    q = nn.Parameter(torch.randn(20_000, 1, generator=seeded(1), dtype=torch.float64))
+    sampler = SGLD([q], 0.05, generator=seeded(), precondition=True, memory=memory, damping=1.0, **PLAIN)
+    sampler.state[q]["square"] = torch.ones_like(q)  # what it averages to
+    found = float(descend(sampler, q, normal, 300).var())
+    mean = math.sqrt(2 / math.pi)  # of |q|; that of its cube is twice as large
+    biased = (1 + 2 * weight * mean) / (1 + weight * mean)  # variance of N(0, 1) times 1 + |q|: 1.44
+    assert found == pytest.approx(biased, abs=0.05)
+
+
 def stationary(e, friction, variance):
     """Exact covariance of place and velocity on a standard normal: both take the same noise."""
     move = np.array([[1 - e, 1 - friction], [-e, 1 - friction]])
@@ -176,12 +188,35 @@ def cycles(schedule, sampler, q, energy, steps):
     return torch.cat(kept)
 
 
-def test_oracle_cycles_draw_from_a_correlated_gaussian():
+def cycled(make, e, length):
     q = begin(5_000, 2)
-    schedule = CyclicalSchedule(0.5, 2, explore=0.25, every=60)
-    found = cycles(schedule, SGLD([q], 0.5, generator=seeded(), **PLAIN), q, correlated, 200)
+    schedule = CyclicalSchedule(e, 2, explore=0.25, every=3 * length // 5)
+    found = cycles(schedule, make([q], e, generator=seeded(), **PLAIN), q, correlated, 2 * length)
     assert len(found) == 10_000
-    torch.testing.assert_close(found.T.cov(), COVARIANCE, rtol=0.1, atol=0)
+    return found.T.cov()
+
+
+@pytest.mark.parametrize(("make", "e", "length"), [(SGLD, 0.5, 100), (partial(SGHMC, friction=0.5), 0.1, 200)])
+def test_oracle_cycles_draw_from_a_correlated_gaussian(make, e, length):
+    torch.testing.assert_close(cycled(make, e, length), COVARIANCE, rtol=0.1, atol=0)
+
+
+def test_property_a_velocity_that_cannot_follow_a_short_cycle_draws_too_wide():
+    assert bool((cycled(partial(SGHMC, friction=0.1), 0.1, 100) > 1.2 * COVARIANCE).all())
+
+
+@pytest.mark.parametrize("kind", [SGLD, SGHMC, SGNHT])
+def test_property_a_plan_without_noise_is_a_temperature_of_zero_and_the_thermostat_rests(kind):
+    places, chance = [], seeded(1)
+    for options in ({"temperature": 0.0}, {}):
+        q = nn.Parameter(torch.tensor([[1.0, -2.0]]).double())
+        sampler = kind([q], 0.1, generator=chance, **options, **PLAIN)
+        sampler.param_groups[0]["noisy"] = options != {}
+        before = dict(sampler.param_groups[0])
+        places.append(descend(sampler, q, correlated, 5))
+        assert dict(sampler.param_groups[0]) == before
+    assert torch.equal(*places)
+    assert torch.equal(chance.get_state(), seeded(1).get_state()), "nothing was drawn"
 
 
 def two_modes(q):

@@ -35,6 +35,7 @@ class Stochastic(nn.Module):
 
     source: torch.Generator | None = None
     held: dict[str, object] | None = None
+    calls: int = 0  # how often it was passed since the model's pass began, for layers that stand in several places
 
     def chance(self) -> torch.Generator | None:
         """Return the generator to draw from, or ``None`` where the layer is to use its mean.
@@ -89,11 +90,18 @@ def drawing(model: nn.Module, generator: torch.Generator, *, held: bool = False)
             "variational(model, ...) or another of this part"
         )
     before = [(layer.source, layer.held) for layer in layers]
+
+    def begin(*_: object) -> None:
+        for layer in layers:
+            layer.calls = 0
+
+    passes = model.register_forward_pre_hook(begin)
     try:
         for layer in layers:
             layer.source, layer.held = generator, {} if held else None
         yield model
     finally:
+        passes.remove()
         for layer, (source, kept) in zip(layers, before, strict=True):
             layer.source, layer.held = source, kept
 

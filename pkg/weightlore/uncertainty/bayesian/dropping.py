@@ -52,7 +52,7 @@ class DropoutDraws(Stochastic):
         super().__init__()
         if not 0 <= rate <= 1:
             raise ParameterError(f"rate is the share that is dropped, in [0, 1], got {rate}")
-        self.rate, self.channels, self.calls = float(rate), channels, 0
+        self.rate, self.channels = float(rate), channels
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x with some entries dropped, in its shape; outside ``drawing``, in evaluation mode, x itself.
@@ -112,9 +112,6 @@ class MCDropout(nn.Module):
         Args:
             x: inputs, shape (N, ...).
         """
-        for layer in self.network.modules():
-            if isinstance(layer, DropoutDraws):
-                layer.calls = 0
         return cast(Tensor | tuple[Tensor, Tensor], self.network(x))
 
     def predict(

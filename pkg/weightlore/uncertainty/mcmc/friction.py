@@ -24,6 +24,9 @@ class SGHMC(StochasticSampler):
 
         v <- (1 - a) v + e g + N(0, 2 T (a - b) e),   theta <- theta + v
 
+    The velocity needs about 1/a steps to slow down with a falling e. Let cycles take a hundred times as many, or raise
+    the friction: in shorter ones it stays too fast, and draws come out too wide.
+
     Args:
         parameters: those to draw.
         lr: e > 0, in squared units of the parameters.

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from weightlore.errors import ParameterError
 from weightlore.networks.layered import require_counts
+from weightlore.uncertainty.bayesian.drawing import normal_like
 from weightlore.uncertainty.mcmc.adapting import DrawnVariance, DualAveraging
 from weightlore.uncertainty.mcmc.leapfrogs import Phase, energy, leapfrog
 from weightlore.uncertainty.mcmc.targets import Chains, Target, require_positive, require_start, value_and_gradient
@@ -74,7 +75,8 @@ def hmc(
     mass = torch.ones_like(position[0])
     if warmup:
         step_size, mass = _warm_up(walk, warmup, step_size, acceptance)
-    kept, taken, lost = [], torch.zeros(len(position)), torch.zeros(len(position), dtype=torch.int64)
+    kept, taken = [], torch.zeros(len(position), device=position.device)
+    lost = torch.zeros_like(taken, dtype=torch.int64)
     for _ in range(samples):
         _, accepted, diverged = walk.propose(step_size, mass)
         kept.append(walk.position)
@@ -96,10 +98,10 @@ class _Walk:
 
     def propose(self, step_size: float, inverse_mass: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Propose and decide; return chances of acceptance, decisions and divergences, each (C,)."""
-        noise = torch.randn(self.position.shape, generator=self.generator, dtype=self.position.dtype)
-        level, turn = torch.rand(len(self.position) + 1, generator=self.generator, dtype=self.position.dtype).split(
-            [len(self.position), 1]
-        )
+        chains, own = len(self.position), self.generator
+        noise = normal_like(self.position, own)
+        even = torch.rand(chains + 1, generator=own, dtype=self.position.dtype, device=own.device)
+        level, turn = even.to(self.position.device).split([chains, 1])
         size = step_size * (1 + self.jitter * (2 * float(turn) - 1))
         begin = Phase(self.position, noise / inverse_mass.sqrt(), self.value, self.gradient)
         end = leapfrog(self.target, begin, step_size=size, steps=self.steps, inverse_mass=inverse_mass)

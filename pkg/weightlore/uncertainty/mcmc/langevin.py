@@ -25,8 +25,10 @@ class SGLD(StochasticSampler):
 
         theta += (e/2) G g + N(0, T e G),   G = 1, or 1/(damping + sqrt V),   V <- memory V + (1 - memory) gbar^2
 
-    ``gbar`` is the mean gradient of the batch's log likelihood. With the preconditioner the term with the derivatives
-    of G is left out, as its paper does in practice: the chain is then slightly wrong, the more the faster V changes.
+    ``gbar`` is the mean gradient of the batch's log likelihood. With the preconditioner the drift e/2 dG/dtheta is left
+    out, as its paper does in practice, for it needs second derivatives of the loss. The price: if V follows the place
+    at once (memory 0), a parameter is drawn from its density times (damping + sqrt V), too often where that is steep.
+    The longer the memory, the less V follows, and the smaller the error.
 
     Args:
         parameters: those to draw.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from weightlore.errors import ParameterError
 from weightlore.networks.layered import require_counts
+from weightlore.uncertainty.bayesian.drawing import normal_like
 from weightlore.uncertainty.mcmc.targets import Chains, Target, require_start
 
 __all__ = ["random_walk_metropolis"]
@@ -60,13 +61,13 @@ def random_walk_metropolis(
     width = _width(scale, position)
     with torch.no_grad():
         value = target(position)
-        kept, taken, lost = [], torch.zeros(len(position)), torch.zeros(len(position), dtype=torch.int64)
+        kept, taken = [], torch.zeros_like(value, dtype=torch.float32)
+        lost = torch.zeros_like(value, dtype=torch.int64)
         for step in range(warmup + samples * every):
-            noise = torch.randn(position.shape, generator=generator, dtype=position.dtype)
-            level = torch.rand(len(position), generator=generator, dtype=position.dtype).log()
-            proposal = position + width * noise
+            proposal = position + width * normal_like(position, generator)
+            level = torch.rand(len(position), generator=generator, dtype=position.dtype, device=generator.device)
             new = target(proposal)
-            accept = new.isfinite() & (level < new - value)
+            accept = new.isfinite() & (level.to(position.device).log() < new - value)
             position = torch.where(accept[:, None], proposal, position)
             value = torch.where(accept, new, value)
             if step >= warmup:
@@ -77,7 +78,7 @@ def random_walk_metropolis(
 
 
 def _width(scale: float | Tensor, position: Tensor) -> Tensor:
-    width = torch.as_tensor(scale, dtype=position.dtype)
+    width = torch.as_tensor(scale, dtype=position.dtype, device=position.device)
     if width.shape not in ((), position.shape[1:]) or not bool((width.isfinite() & (width > 0)).all()):
         raise ParameterError(f"scale must be finite and > 0, one number or {position.shape[1]} of them, got {scale}")
     return width
