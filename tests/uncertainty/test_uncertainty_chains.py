@@ -118,6 +118,45 @@ def test_property_masses_make_narrow_and_wide_directions_alike():
     torch.testing.assert_close(found.pooled.std(0), spread, rtol=0.15, atol=0)
 
 
+def test_property_a_step_costs_one_gradient_and_masses_come_of_the_middle_quarters(monkeypatch):
+    calls, seen = [], []
+
+    class Watched(DrawnVariance):
+        def estimate(self):
+            seen.append(len(self._draws))
+            return super().estimate()
+
+    monkeypatch.setattr("weightlore.uncertainty.mcmc.hamiltonian.DrawnVariance", Watched)
+    hmc(lambda q: calls.append(1) or normal(q), torch.zeros(3, 2), samples=4, warmup=20, steps=3, generator=seeded())
+    assert len(calls) == 2 + (20 + 4) * 3, "two at the start: is there a density, and how steep is it"
+    assert seen == [5, 5]
+
+
+def flat(q):
+    return 0 * q.sum(1)
+
+
+def test_oracle_the_step_size_varies_evenly_within_its_share():
+    found = hmc(flat, torch.zeros(1, 1).double(), samples=200, warmup=0, step_size=0.5, steps=2, generator=seeded())
+    chance, moved, sizes = seeded(), found.draws[:, 0, 0].diff(prepend=torch.zeros(1).double()), []
+    for shift in moved.tolist():
+        r = float(torch.randn(1, 1, generator=chance, dtype=torch.float64))
+        sizes.append(shift / (2 * r))
+        torch.rand(2, generator=chance, dtype=torch.float64)
+    assert 0.45 <= min(sizes) < 0.455
+    assert 0.545 < max(sizes) <= 0.55
+    assert sum(sizes) / 200 == pytest.approx(0.5, abs=0.006)
+
+
+@pytest.mark.parametrize(("rise", "lost"), [(999.5, 0), (1000.5, 3)])
+def test_limit_a_rise_of_over_a_thousand_is_a_divergence(rise, lost):
+    cliff = lambda q: flat(q) - rise * (q[:, 0] != 0)  # noqa: E731
+    found = hmc(cliff, torch.zeros(2, 1).double(), samples=3, warmup=0, generator=seeded())
+    assert found.divergences.tolist() == [lost, lost]
+    assert float(found.acceptance.max()) == 0
+    assert not found.draws.any()
+
+
 def test_oracle_hmc_of_a_linear_network_is_the_exact_posterior():
     g = seeded(5)
     x = torch.randn(12, 2, generator=g, dtype=torch.float64)
@@ -227,6 +266,8 @@ ZERO = torch.zeros(2, 3)
         (lambda: hmc(normal, ZERO, samples=0, generator=seeded()), "samples"),
         (lambda: hmc(normal, ZERO, samples=1, warmup=5, generator=seeded()), "at least 20"),
         (lambda: hmc(normal, ZERO, samples=1, acceptance=1.0, generator=seeded()), "acceptance"),
+        (lambda: hmc(normal, ZERO, samples=1, acceptance=0.0, generator=seeded()), "acceptance"),
+        (lambda: hmc(normal, ZERO, samples=1, jitter=1.0, generator=seeded()), "jitter"),
         (lambda: hmc(normal, ZERO, samples=1, step_size=-1.0, generator=seeded()), "step_size"),
         (lambda: random_walk_metropolis(normal, ZERO, samples=1, scale=0.0, generator=seeded()), "scale"),
         (lambda: random_walk_metropolis(normal, ZERO, samples=1, scale=1.0, warmup=-1, generator=seeded()), "warmup"),

@@ -185,7 +185,8 @@ def dropout_noise_variance(*, rate: float, length_scale: float, num_data: int, w
         rate: p, the share that training dropped, in [0, 1).
         length_scale: l > 0, a priori, in the unit of the inputs.
         num_data: N, how many examples the network was trained on.
-        weight_decay: lambda > 0, the factor of the squared weights in the mean loss.
+        weight_decay: lambda > 0, the factor of the squared weights in the mean loss: half of what torch's optimizers
+            call so.
 
     Returns:
         1 / tau, in the squared unit of the targets.
