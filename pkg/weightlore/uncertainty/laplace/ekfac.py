@@ -3,11 +3,15 @@
 S_oi = sum_n sum_k ((U_G^T J_nk U_A)_oi)^2        in place of the product of an eigenvalue of G and one of A
 
 The products are what S would be if inputs and directions were independent. The trace is that of the Gauss-Newton
-matrix, and no other diagonal in the same bases is closer to its layers' blocks in the Frobenius norm.
+matrix, and no other diagonal in the same bases is closer to its layers' blocks in the Frobenius norm. Where a product
+is zero, so is S: no example has anything in that direction, and what is found there is rounding.
 
     fit_ekfac    -> RotatedCurvature; the data pass twice
 """
 
+from dataclasses import replace
+
+import torch
 from torch import nn
 
 from weightlore.data import Split
@@ -54,7 +58,7 @@ def fit_ekfac(
     Source: [george2018ekfac]; for Laplace approximations [lee2020sparse]
     """
     kron = fit_kron(model, data, likelihood, noise_variance=noise_variance, group=group, batch_size=batch_size)
-    return fit_in_bases(
+    found = fit_in_bases(
         model,
         data,
         likelihood,
@@ -63,3 +67,5 @@ def fit_ekfac(
         noise_variance=noise_variance,
         batch_size=batch_size,
     )
+    values = (torch.where(product > 0, S, 0.0) for S, product in zip(found.values, kron.values, strict=True))
+    return replace(found, values=tuple(values))

@@ -25,6 +25,8 @@ from weightlore.uncertainty.laplace.rotated import Bases, RotatedCurvature
 
 __all__ = ["KroneckerFactors", "fit_kron", "kronecker_factors"]
 
+ROUNDING = 1e-14  # share of the largest eigenvalue that single precision leaves, squared, where the true one is zero
+
 
 @dataclass(frozen=True, eq=False)
 class KroneckerFactors:
@@ -45,15 +47,21 @@ class KroneckerFactors:
     def curvature(self) -> RotatedCurvature:
         """Return H = A (x) G by its eigenvectors and the products of the eigenvalues.
 
-        A prior then adds to each product, exactly; it is not split among the factors.
+        A prior then adds to each product, exactly; it is not split among the factors. An eigenvalue that is rounding
+        alone, as that of a constant added to all logits, is zero: without a prior there is no precision then.
         """
         values, bases = [], []
         for A, G in zip(self.inputs, self.outputs, strict=True):
             along, U_A = torch.linalg.eigh(A)
             across, U_G = torch.linalg.eigh(G)
-            values.append(torch.outer(across.clamp(min=0), along.clamp(min=0)))
+            values.append(torch.outer(_without_rounding(across), _without_rounding(along)))
             bases.append(Bases(U_A, U_G))
         return RotatedCurvature(self.matrices, tuple(values), tuple(bases))
+
+
+def _without_rounding(rising: Tensor) -> Tensor:
+    """Return eigenvalues with those at zero that rounding cannot tell from it."""
+    return torch.where(rising > len(rising) * ROUNDING * rising[-1], rising, 0.0)
 
 
 def fit_kron(
@@ -127,7 +135,7 @@ def kronecker_factors(
         model, data, likelihood, noise_variance=noise_variance, group=named(which.names), batch_size=batch_size
     ):
         for i, (a, g) in enumerate(zip(found.inputs, found.backward, strict=True)):
-            rows, back = a.flatten(0, 1), g.flatten(0, 2)
+            rows, back = a.flatten(0, 1).double(), g.flatten(0, 2).double()
             inputs[i] += rows.mT @ rows
             outputs[i] += back.mT @ back
             counts[i] += len(rows)
