@@ -157,6 +157,16 @@ def test_property_many_degrees_of_freedom_are_a_gaussian():
     torch.testing.assert_close(normal_inverse_gamma_losses(law, y), -gaussian[:, 0], rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("a", [10.0, 1e4, 1e6])
+def test_property_float32_keeps_its_digits_where_degrees_of_freedom_are_many(a):
+    parts = [torch.tensor([[value]]).double() for value in (0.3, 2.0, a, 3 * a)]
+    y = torch.tensor([[1.0]]).double()
+    exact = normal_inverse_gamma_losses(NormalInverseGamma(*parts), y)
+    found = normal_inverse_gamma_losses(NormalInverseGamma(*(part.float() for part in parts)), y.float())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=0.0)
+
+
 @pytest.mark.parametrize("factor", [0.1, 0.5, 3.0, 100.0])
 def test_property_the_likelihood_cannot_tell_noise_from_doubt(factor):
     """Along b (1 + nu) / nu = constant the log loss stays, while doubt changes without bound."""

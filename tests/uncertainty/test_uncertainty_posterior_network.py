@@ -80,6 +80,13 @@ def test_oracle_loss_is_the_mean_over_draws_and_its_gradient():
     assert torch.autograd.gradcheck(lambda a: posterior_network_loss(a, y, weight=0.3), alpha.requires_grad_())
 
 
+def test_property_float32_keeps_its_digits_where_one_class_has_nearly_all():
+    alpha, y = torch.tensor([[3e6, 1.0, 1.0]]), torch.tensor([0])
+    found = posterior_network_loss(alpha, y, weight=0.0)
+    assert found.dtype == torch.float32
+    assert float(found) == pytest.approx(math.log1p(2 / 3e6), rel=1e-5)
+
+
 def test_property_evidence_is_the_count_times_the_density():
     flow = RadialFlow(2, classes=2, layers=2, generator=seeded())
     model = PosteriorNetwork(torch.nn.Identity(), flow, counts=torch.tensor([10, 1000]))

@@ -55,6 +55,15 @@ def test_property_the_loss_is_zero_at_the_target_only(direction):
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
+def test_limit_without_an_outside_the_term_is_left_out(direction):
+    z, far, y = normal(6, 3), normal(4, 3, seed=1), torch.tensor([0, 1, 2, 0, 1, 2])
+    alone = dirichlet_prior_loss(z, y, direction=direction)
+    assert torch.equal(alone, dirichlet_prior_loss(z, y, direction=direction, outside=far, weight=0.0))
+    assert alone < dirichlet_prior_loss(z, y, direction=direction, outside=far)
+    assert "without them nothing is learned of the outside" in str(dirichlet_prior_loss.__doc__)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_oracle_gradients_by_finite_differences(direction):
     z, far = normal(4, 3).requires_grad_(), normal(3, 3, seed=1).requires_grad_()
     y = torch.tensor([0, 1, 2, 2])
@@ -156,11 +165,12 @@ def test_error_of_options_and_numbers():
         representation_gap_loss(z, y, outside=z, inside_push=0.0)
 
 
-@pytest.mark.parametrize("outside", [torch.zeros(2, 4), torch.zeros(3), torch.zeros(0, 3)])
+@pytest.mark.parametrize("outside", [torch.zeros(2, 4), torch.zeros(3), torch.zeros(0, 3), [[0.0, 0.0, 0.0]], None])
 def test_error_of_an_outside_of_another_network(outside):
     z, y = torch.zeros(1, 3), torch.tensor([0])
+    given = torch.zeros(0) if outside is None else outside  # a prior network may be taught without
     for loss in (
-        lambda: dirichlet_prior_loss(z, y, direction="forward", outside=outside),
+        lambda: dirichlet_prior_loss(z, y, direction="forward", outside=given),
         lambda: representation_gap_loss(z, y, outside=outside),
         lambda: outlier_exposure_loss(z, y, outside=outside, weight=1.0),
     ):

@@ -100,6 +100,48 @@ def test_oracle_penalty_row_by_row():
     assert not x.requires_grad
 
 
+def convolved(inplace):
+    """A radial network over convolutions, a maximum and ReLUs."""
+    layers = (nn.Conv2d(1, 3, 3, padding=1), nn.MaxPool2d(2), nn.Conv2d(3, 2, 3, padding=1))
+    for i, layer in enumerate(layers):
+        for p in layer.parameters():
+            p.data = 0.4 * normal(*p.shape, seed=i)
+    first, pool, second = layers
+    trunk = nn.Sequential(first, nn.ReLU(inplace), pool, second, nn.ReLU(inplace), nn.Flatten())
+    return DUQ(trunk, RBFHead(18, 3, size=4, length_scale=0.5, generator=seeded()))
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_oracle_penalty_through_a_maximum_and_its_gradient_by_differences(inplace):
+    model, x = convolved(inplace), normal(2, 1, 6, 6, seed=4)
+    weight, penalty = model.trunk[0].weight, gradient_penalty(model, x)
+    (slope,) = torch.autograd.grad(penalty, weight)
+    direction, values = normal(*weight.shape, seed=9), []
+    for step in (1e-5, -1e-5):
+        with torch.no_grad():
+            weight += step * direction
+        values.append(float(gradient_penalty(model, x).detach()))
+        with torch.no_grad():
+            weight -= step * direction
+    assert float((slope * direction).sum()) == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-5)
+    assert abs(values[0] - values[1]) > 1e-8
+
+
+def test_limit_a_first_layer_in_place_leaves_the_inputs_as_they_are():
+    x, head = normal(5, 4), small_head()
+    before = x.clone()
+    models = [DUQ(nn.ReLU(inplace), head) for inplace in (True, False)]
+    found = [float(gradient_penalty(model, x).detach()) for model in models]
+    assert found[0] == found[1]
+    assert torch.equal(x, before)
+
+
+def test_error_of_a_slope_that_is_overwritten():
+    model = DUQ(nn.Sequential(nn.Sigmoid(), nn.ReLU(inplace=True)), small_head())
+    with pytest.raises(ParameterError, match="make layers with inplace=False"):
+        gradient_penalty(model, normal(3, 4))
+
+
 def test_property_training_learns_and_doubts_far_away():
     data = two_moons(200, noise=0.1, generator=seeded())
     trunk = ResidualTrunk(2, width=16, layers=2, generator=seeded())

@@ -18,6 +18,9 @@ from weightlore.uncertainty.deterministic import (
     operator_norm,
     sngp,
     sngp_loss,
+    spectral_norm_conv2d,
+    spectral_norm_linear,
+    trunk_of,
     with_bounds,
 )
 from weightlore.uncertainty.sources import BayesianLinearRegression
@@ -124,6 +127,34 @@ def test_property_training_makes_the_covariance_stale():
     assert model.score(data.x, kind="evidence").shape == (6,), "which needs no covariance"
 
 
+def test_property_a_covariance_of_more_examples_wants_another_factor():
+    head, h = gp(), normal(9, 3)
+    head.accumulate(h[:5])
+    with pytest.raises(ParameterError, match="5 examples has no factor yet; call finish"):
+        head.variance(h)
+    head.finish()
+    head.accumulate(h[5:])
+    with pytest.raises(ParameterError, match="9 examples has no factor yet"):
+        head.variance(h)
+    head.finish()
+    whole = gp()
+    whole.accumulate(h)
+    whole.finish()
+    torch.testing.assert_close(head.variance(h), whole.variance(h))
+    again = gp(seed=1)
+    again.load_state_dict(head.state_dict())
+    assert torch.equal(again.variance(h), head.variance(h)), "the factor is kept with the parameters"
+
+
+def test_property_covariances_are_float64_in_a_network_of_float32():
+    data = Split(normal(30, 3).float(), torch.zeros(30, dtype=torch.int64))
+    model = SNGP(torch.nn.Identity(), gp(prior_precision=1e-5)).float().fit_precision(data)
+    assert model.head.precision.dtype == model.head.factor.dtype == torch.float64
+    cosines = model.head.cosines(data.x).double()
+    exact = torch.einsum("nr,rs,ns->n", cosines, torch.linalg.inv(model.head.precision[0]), cosines)
+    torch.testing.assert_close(model.score(data.x), exact.float(), rtol=1e-5, atol=0.0)
+
+
 def test_oracle_mean_field_probabilities_and_evidence():
     data = Split(normal(6, 3), torch.zeros(6, dtype=torch.int64))
     model = SNGP(torch.nn.Identity(), gp(4)).fit_precision(data).eval()
@@ -170,6 +201,31 @@ def test_property_an_adapter_leaves_the_network_as_it_was():
     assert model(x).shape == (2, 4)
     assert all(torch.equal(one, before[name]) for name, one in network.state_dict().items())
     assert torch.equal(network(x), said)
+
+
+def test_property_a_network_bounded_layer_by_layer_is_one_bounded_at_once():
+    """``sngp`` is nothing but its parts: both kinds of bounded layers, and the head."""
+    x = normal(2, 1, 8, 8)
+    made = sngp(cnn((3,), hidden=6, generator=seeded()), x, outputs=4, bound=0.5, length_scale=1.0, generator=seeded(1))
+    by_hand, width = trunk_of(cnn((3,), hidden=6, generator=seeded()))
+    drawn = seeded(1)
+    head = RandomFeatureGP(width, 4, length_scale=1.0, generator=drawn)
+    for layer in [m for m in by_hand.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]:
+        if isinstance(layer, torch.nn.Conv2d):
+            spectral_norm_conv2d(layer, 0.5, image=(8, 8), generator=drawn)
+        else:
+            spectral_norm_linear(layer, 0.5, generator=drawn)
+    assert torch.equal(SNGP(by_hand, head).eval()(x), made.eval()(x))
+
+
+def test_oracle_one_example_leaves_what_the_prior_leaves():
+    """With one example Lambda^-1 is known by Sherman and Morrison: v = |Phi|^2 / (tau + k |Phi|^2) at the example."""
+    head, h = gp(3, prior_precision=0.7, likelihood="each"), normal(1, 3)
+    model = SNGP(torch.nn.Identity(), head).fit_precision(Split(h, torch.tensor([0])))
+    p = model.eval()(h).softmax(-1).detach()
+    length = head.cosines(h).square().sum()
+    torch.testing.assert_close(head.variance(h), length / (0.7 + p * (1 - p) * length))
+    assert model.predict_proba(h).probs.shape == (1, 1, 3)
 
 
 def test_error_arguments_and_order():

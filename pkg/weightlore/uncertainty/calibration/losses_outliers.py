@@ -42,10 +42,12 @@ def outlier_exposure_loss(logits: Tensor, y: Tensor, *, outside: Tensor, weight:
     if not 0 <= weight < float("inf"):
         raise ParameterError(f"weight must be finite and at least 0, got {weight!r}; 0 is the cross-entropy")
     _, y = require_pairs(logits, y)
-    if outside.ndim != 2 or outside.shape[1:] != logits.shape[1:] or len(outside) == 0:
+    fits = isinstance(outside, Tensor) and outside.ndim == 2 and outside.shape[1] == logits.shape[1]
+    if not fits or len(outside) == 0:
+        came = tuple(outside.shape) if isinstance(outside, Tensor) else type(outside).__name__
         raise ParameterError(
-            f"logits from outside need shape (M, {logits.shape[1]}), those of the same network, got "
-            f"{tuple(outside.shape)}"
+            f"logits from outside need shape (M, {logits.shape[1]}), those of the same network, got {came}; without "
+            "examples from outside take the plain cross-entropy"
         )
     require_finite("a logit from outside", outside)
     return F.cross_entropy(logits, y) - weight * F.log_softmax(outside, 1).mean()

@@ -45,6 +45,13 @@ class SpectralBound(nn.Module):
     Raises:
         ParameterError: if the bound is not positive and finite, or the layer is of another kind.
 
+    Example:
+        >>> layer = nn.Linear(2, 2)
+        >>> _ = nn.init.eye_(layer.weight)
+        >>> SpectralBound(layer, 0.5, None, torch.Generator().manual_seed(0))(layer.weight).detach()
+        tensor([[0.5000, 0.0000],
+                [0.0000, 0.5000]])
+
     Source: [liu2020sngp], spectral normalization, as a parametrization; the operator of a convolution is ours
     """
 
@@ -153,6 +160,8 @@ def spectral_norm_conv2d(
 ) -> nn.Conv2d:
     """Bound the spectral norm of a convolution, in place, from now on.
 
+        W <- W min(1, c / s),   s = max over images x of |W * x| / |x|
+
     The norm is that of the map from images to images, with stride and padding as they are. The kernel reshaped to a
     matrix has another norm: of the map, it sees one patch only.
 
@@ -169,6 +178,13 @@ def spectral_norm_conv2d(
         ParameterError: if the bound is out of range, the image is smaller than the kernel, or the layer is bounded
             already or of another kind.
 
+    Example:
+        >>> layer = nn.Conv2d(1, 1, 1)
+        >>> _ = nn.init.constant_(layer.weight, 3.0)
+        >>> bounded = spectral_norm_conv2d(layer, 1.5, image=(4, 4), generator=torch.Generator().manual_seed(0))
+        >>> round(bounded.weight.item(), 4)
+        1.5
+
     Source: [liu2020sngp], spectral normalization of hidden weights; the convolution's own operator is ours
     """
     _require_unbounded(layer, nn.Conv2d)
@@ -183,6 +199,8 @@ def spectral_norm_conv2d(
 def operator_norm(layer: nn.Module, *, iterations: int = 500) -> float:
     """Return the spectral norm of the weight that a bounded layer computes with, by many power iterations.
 
+        s(W) = max over x of |W x| / |x|
+
     Args:
         layer: made by ``spectral_norm_linear`` or ``spectral_norm_conv2d``; left as it is.
         iterations: >= 1.
@@ -192,6 +210,12 @@ def operator_norm(layer: nn.Module, *, iterations: int = 500) -> float:
 
     Raises:
         ParameterError: if the layer is not bounded, or there is no iteration.
+
+    Example:
+        >>> layer = nn.Linear(2, 2)
+        >>> _ = nn.init.eye_(layer.weight)
+        >>> operator_norm(spectral_norm_linear(layer, 0.5, generator=torch.Generator().manual_seed(0)))
+        0.5
 
     Source: ours, because one iteration a step is an estimate that wants to be looked at
     """
@@ -231,6 +255,13 @@ def with_bounds(model: nn.Module, x: Tensor, *, bound: float, generator: torch.G
 
     Raises:
         ParameterError: if there is nothing to bound, or a layer or the bound does not suit.
+
+    Example:
+        >>> from weightlore.networks import mlp
+        >>> drawn, x = torch.Generator().manual_seed(0), torch.zeros(5, 2, dtype=torch.float64)
+        >>> bounded = with_bounds(mlp((2, 8, 3), generator=drawn), x, bound=0.9, generator=drawn)
+        >>> bounded(x).shape, operator_norm(bounded.layers[0]) < 0.95
+        (torch.Size([5, 3]), True)
 
     Source: [liu2020sngp], spectral normalization of the hidden weights
     """

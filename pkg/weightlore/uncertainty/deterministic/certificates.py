@@ -42,6 +42,10 @@ def certificate_loss(certificates: Tensor, features: Tensor, *, penalty: float) 
     Raises:
         ParameterError: if shapes do not fit, or penalty is out of range.
 
+    Example:
+        >>> certificate_loss(torch.eye(3)[:, :1], torch.tensor([[2.0, 5.0, 0.0], [-2.0, 1.0, 7.0]]), penalty=1.0)
+        tensor(4.)
+
     Source: [tagasovska2019single], orthonormal certificates
     """
     if certificates.ndim != 2 or features.ndim != 2 or certificates.shape[0] != features.shape[1]:

@@ -90,20 +90,33 @@ def gaussian_nll(prediction: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
     Raises:
         ParameterError: if the shapes do not fit, or a variance is not above 0.
 
+    Example:
+        >>> gaussian_nll((torch.zeros(1, 1), torch.full((1, 1), 4.0)), torch.zeros(1, 1))
+        tensor(1.6121)
+
     Source: [nix1994variance]
     """
     return gaussian_losses(prediction, y).mean()
 
 
 def gaussian_losses(prediction: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
-    """Return the negative log density of the targets of each example, shape (N,); ``gaussian_nll`` is its mean.
+    """Return the negative log density of the targets of each example; ``gaussian_nll`` is its mean.
+
+        sum_d 1/2 (ln v_id + (y_id - mu_id)^2 / v_id + ln 2 pi)
 
     Args:
         prediction: mean and variance, as for ``gaussian_nll``.
-        y: targets.
+        y: targets, shape (N, D), or (N,) where D is 1.
+
+    Returns:
+        Shape (N,), in nats.
 
     Raises:
         ParameterError: as ``gaussian_nll``.
+
+    Example:
+        >>> gaussian_losses((torch.zeros(2), torch.ones(2)), torch.tensor([0.0, 1.0]))
+        tensor([0.9189, 1.4189])
 
     Source: [nix1994variance]
     """

@@ -121,6 +121,11 @@ def logit_noise_nll(
     Raises:
         ParameterError: as ``logit_noise_log_probs``, or if these are no class numbers of the examples.
 
+    Example:
+        >>> sure, drawn = (torch.zeros(1, 2), torch.zeros(1, 2)), torch.Generator().manual_seed(0)
+        >>> logit_noise_nll(sure, torch.tensor([0]), samples=3, generator=drawn)
+        tensor(0.6931)
+
     Source: [kendall2017uncertainties], mean softmax over noise on logits
     """
     logits = prediction[0]

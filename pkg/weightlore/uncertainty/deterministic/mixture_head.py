@@ -27,6 +27,8 @@ __all__ = ["MixtureDensity", "MixtureDensityHead", "mixture_density_nll"]
 class MixtureDensity:
     """A mixture of M Gaussians with independent outputs, for each of N examples.
 
+        p(y) = sum_m w_m prod_d N(y_d; mu_md, v_md)
+
     Args:
         log_weights: logarithms of the weights, shape (N, M); each row sums to 1 after ``exp``.
         means: shape (N, M, D), in the unit of the targets.
@@ -34,6 +36,12 @@ class MixtureDensity:
 
     Raises:
         ParameterError: if shapes do not fit, a variance is not above 0, or weights do not sum to 1.
+
+    Example:
+        >>> even, means = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[[-1.0], [1.0]]])
+        >>> density = MixtureDensity(even, means, torch.full((1, 2, 1), 0.25))
+        >>> density.mean, density.variance
+        (tensor([[0.]]), tensor([[1.2500]]))
 
     Source: [bishop1994mixture]
     """
@@ -160,6 +168,8 @@ class MixtureDensityHead(nn.Module):
 def mixture_density_nll(density: MixtureDensity, y: Tensor) -> Tensor:
     """Return the mean over examples of the negative log density of their targets.
 
+        -1/N sum_i ln sum_m w_im prod_d N(y_id; mu_imd, v_imd)
+
     Args:
         density: what ``MixtureDensityHead`` returns.
         y: targets, shape (N, D), or (N,) where D is 1.
@@ -169,6 +179,11 @@ def mixture_density_nll(density: MixtureDensity, y: Tensor) -> Tensor:
 
     Raises:
         ParameterError: if the shapes do not fit.
+
+    Example:
+        >>> even, means = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[[-1.0], [1.0]]])
+        >>> mixture_density_nll(MixtureDensity(even, means, torch.ones(1, 2, 1)), torch.zeros(1))
+        tensor(1.4189)
 
     Source: [bishop1994mixture], error function
     """

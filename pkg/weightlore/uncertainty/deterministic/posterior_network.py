@@ -41,6 +41,12 @@ class PosteriorNetwork(nn.Module):
     Raises:
         ParameterError: if counts are below 1 or not one for each density.
 
+    Example:
+        >>> flow = RadialFlow(2, classes=2, layers=1, generator=torch.Generator().manual_seed(0))
+        >>> model = PosteriorNetwork(nn.Identity(), flow, counts=torch.tensor([30, 20]))
+        >>> model.predict(torch.full((1, 2), 100.0, dtype=torch.float64)).alpha
+        tensor([[1., 1.]], dtype=torch.float64)
+
     Source: [charpentier2020posterior], pseudo-counts by density; the limit of 30 is ours
     """
 
@@ -147,16 +153,26 @@ def posterior_network_loss(alpha: Tensor, y: Tensor, *, weight: float) -> Tensor
             f"alpha must have shape (N, C) and y (N,), int64, got {tuple(alpha.shape)} and {tuple(y.shape)}, {y.dtype}"
         )
     require_labels(y, alpha.shape[1])
-    own = alpha.gather(1, y[:, None])[:, 0]
-    risk = torch.digamma(alpha.sum(1)) - torch.digamma(own)
-    return (risk - weight * differential_entropy(alpha)).mean()
+    wide = alpha.double()  # where the right class has nearly all, two digammas nearly cancel
+    risk = torch.digamma(wide.sum(1)) - torch.digamma(wide.gather(1, y[:, None])[:, 0])
+    return (risk - weight * differential_entropy(wide)).mean().to(alpha.dtype)
 
 
 def posterior_network_step(weight: float = 1e-4) -> Step:
     """Return the step for ``training.fit`` that lowers ``posterior_network_loss``.
 
+        (model, batch, generator) -> the loss of alpha = model(batch.x) at batch.y, shape ()
+
     Args:
         weight: of the entropy, >= 0.
+
+    Example:
+        >>> class Flat(nn.Module):
+        ...     def forward(self, x):
+        ...         return torch.ones(len(x), 2)
+        >>> batch = Split(torch.zeros(3, 1), torch.tensor([0, 1, 1]))
+        >>> round(posterior_network_step(0.0)(Flat(), batch, torch.Generator()).item(), 4)
+        1.0
 
     Source: [charpentier2020posterior], expected cross-entropy and entropy
     """

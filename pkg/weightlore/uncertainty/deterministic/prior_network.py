@@ -134,6 +134,11 @@ def representation_gap_loss(
         ParameterError: if these are no logits and class numbers, shapes do not fit, a number is out of range, or
             ``outside_push`` is left to the formula with two classes, for which it is 0.
 
+    Example:
+        >>> z = torch.zeros(1, 4)
+        >>> representation_gap_loss(z, torch.tensor([0]), outside=z)
+        tensor(2.6476)
+
     Source: [nandy2020gap], the loss with sigmoids of the logits; the numbers are those of its published code
     """
     (_, y), classes = require_pairs(logits, y), logits.shape[1]

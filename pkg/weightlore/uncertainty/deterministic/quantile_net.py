@@ -33,6 +33,11 @@ class QuantileInterval:
         interval: the ends, sorted.
         crossing_rate: the share of examples whose lower quantile was above the upper one, in [0, 1].
 
+    Example:
+        >>> ends = IntervalPrediction(torch.zeros(2), torch.ones(2), 0.9)
+        >>> QuantileInterval(ends, crossing_rate=0.5).interval.width
+        tensor([1., 1.])
+
     Source: ours, because sorted ends alone would hide that a network contradicts itself
     """
 
@@ -124,6 +129,12 @@ def quantile_loss_step(model: nn.Module, batch: Split, generator: torch.Generato
 
     Raises:
         ParameterError: if there is more than one target an example, or as the model does.
+
+    Example:
+        >>> model = SimultaneousQuantileRegressor(nn.Linear(2, 1))
+        >>> batch = Split(torch.zeros(5, 1), torch.zeros(5))
+        >>> quantile_loss_step(model, batch, torch.Generator().manual_seed(0)).shape
+        torch.Size([])
 
     Source: [tagasovska2019single], the loss averaged over levels
     """

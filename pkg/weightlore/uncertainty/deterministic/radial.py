@@ -132,11 +132,19 @@ class RBFHead(nn.Module):
 class DUQ(nn.Module):
     """A network whose last layer is an ``RBFHead``; ``fit_duq`` trains it.
 
+        label = argmax_c K_c,   score = 1 - max_c K_c
+
     Args:
         trunk: from inputs (N, ...) to features (N, H); ``trunk_of`` takes one from a network. Kept, not copied.
         head: reads H features.
 
-    Source: [vanamersfoort2020duq]
+    Example:
+        >>> head = RBFHead(2, 3, size=4, length_scale=0.3, generator=torch.Generator().manual_seed(0))
+        >>> model = DUQ(nn.Identity(), head)
+        >>> model.score(torch.full((1, 2), 1e3, dtype=torch.float64))
+        tensor([1.], dtype=torch.float64)
+
+    Source: [vanamersfoort2020duq], the uncertainty by the largest kernel
     """
 
     def __init__(self, trunk: nn.Module, head: RBFHead) -> None:
@@ -233,8 +241,8 @@ def gradient_penalty(model: DUQ, x: Tensor) -> Tensor:
 
         mean_i (|d/dx_i sum_c K_c(x_i)|^2 - 1)^2
 
-    It punishes both sides. A layer that changes its input in place (``nn.ReLU(inplace=True)``) cannot be
-    differentiated twice.
+    It punishes both sides. A layer in place (``nn.ReLU(inplace=True)``) may follow convolutions and linear maps; after
+    a layer whose slope is found from its own output, as a sigmoid's, it cannot be differentiated.
 
     Args:
         model: whose parameters it is differentiable in. Rows must not see one another: with batch statistics the slope
@@ -245,7 +253,13 @@ def gradient_penalty(model: DUQ, x: Tensor) -> Tensor:
         The penalty, shape ().
 
     Raises:
-        ParameterError: if x is not floating.
+        ParameterError: if x is not floating, or a layer in place has overwritten what the slope needs.
+
+    Example:
+        >>> head = RBFHead(2, 3, size=4, length_scale=0.3, generator=torch.Generator().manual_seed(0))
+        >>> far = torch.full((1, 2), 1e3, dtype=torch.float64)
+        >>> gradient_penalty(DUQ(nn.Identity(), head), far).item()
+        1.0
 
     Source: [vanamersfoort2020duq], two-sided gradient penalty
     """
@@ -253,7 +267,13 @@ def gradient_penalty(model: DUQ, x: Tensor) -> Tensor:
         raise ParameterError(f"inputs must be floating to have a slope, got {x.dtype}")
     with torch.enable_grad():
         inputs = x.detach().clone().requires_grad_()
-        (slope,) = torch.autograd.grad(model(inputs).sum(), inputs, create_graph=True)
+        said = model(inputs.clone()).sum()  # a first layer in place may overwrite the copy
+        try:
+            (slope,) = torch.autograd.grad(said, inputs, create_graph=True)
+        except RuntimeError as error:
+            if "inplace" not in str(error):
+                raise
+            raise ParameterError(f"the kernels have no slope; make layers with inplace=False ({error})") from error
     return (slope.flatten(1).square().sum(1) - 1).square().mean()
 
 

@@ -98,6 +98,14 @@ def fit_duq(
     Raises:
         ParameterError: if lambda is negative, or as ``training.fit`` does.
 
+    Example:
+        >>> from weightlore.data import two_moons
+        >>> from weightlore.networks import mlp
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> model = duq(mlp((2, 8, 2), generator=drawn), classes=2, generator=drawn)
+        >>> len(fit_duq(model, two_moons(60, noise=0.1, generator=drawn), generator=drawn, epochs=2).train_loss)
+        2
+
     Source: [vanamersfoort2020duq], centroids updated after each step
     """
     if isinstance(penalty, bool) or not isinstance(penalty, int | float) or not 0 <= penalty < math.inf:

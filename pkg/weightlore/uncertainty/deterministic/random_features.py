@@ -117,7 +117,7 @@ class RandomFeatureGP(nn.Module):
     def reset(self) -> None:
         """Forget all examples: the precision is that of the prior."""
         self.seen.zero_()
-        self.precision.zero_()
+        self.precision, self.factor = (torch.zeros_like(self.precision, dtype=torch.float64) for _ in range(2))
         self.precision.diagonal(dim1=1, dim2=2).fill_(self.prior_precision)
 
     @torch.no_grad()
@@ -136,6 +136,7 @@ class RandomFeatureGP(nn.Module):
             curvature = curvature.amax(-1, keepdim=True)
         self.precision += torch.einsum("nr,nc,ns->crs", cosines, curvature, cosines)
         self.seen += len(h)
+        self.factor.zero_()  # that of fewer examples
 
     @torch.no_grad()
     def finish(self) -> None:
@@ -157,9 +158,11 @@ class RandomFeatureGP(nn.Module):
             h: features, shape (N, H).
 
         Raises:
-            ParameterError: if nothing was accumulated since the parameters last moved.
+            ParameterError: if nothing was accumulated since the parameters last moved, or ``finish`` is missing.
         """
         self._require_seen()
+        if float(self.factor[0, 0, 0]) == 0:
+            raise ParameterError(f"the precision of {int(self.seen)} examples has no factor yet; call finish first")
         cosines = self.cosines(require_finite("features", h)).double()
         half = torch.linalg.solve_triangular(self.factor.double(), cosines.T, upper=False)  # (C or 1, R, N)
         return half.square().sum(1).T.to(h.dtype)

@@ -31,11 +31,20 @@ SNGPScore = Literal["variance", "evidence"]
 class SNGP(nn.Module):
     """A trunk that keeps distances, with a Gaussian process on it.
 
+        g(x) = Phi(h(x)) beta,   v(x) = Phi^T Lambda^-1 Phi
+
     Args:
         trunk: from inputs (N, ...) to features (N, H), bounded by ``with_bounds``. Kept, not copied.
         head: reads H features.
 
-    Source: [liu2020sngp]
+    Example:
+        >>> head = RandomFeatureGP(2, 3, length_scale=1.0, count=50, generator=torch.Generator().manual_seed(0))
+        >>> x = torch.zeros(5, 2, dtype=torch.float64)
+        >>> model = SNGP(nn.Identity(), head).fit_precision(Split(x, torch.zeros(5, dtype=torch.int64)))
+        >>> bool((model.score(x + 99) > model.score(x)).all())
+        True
+
+    Source: [liu2020sngp], spectral-normalized network with a Gaussian process
     """
 
     def __init__(self, trunk: nn.Module, head: RandomFeatureGP) -> None:
@@ -148,6 +157,8 @@ def sngp(
 ) -> SNGP:
     """Return a distance-aware copy of a network: all layers bounded, the readout replaced by a Gaussian process.
 
+        W <- W min(1, c / s(W)) below,   g(h) = Phi(h) beta on top
+
     Distances survive in residual networks (``resnet20``, ``ResidualTrunk``); in a plain chain ReLU and narrow layers
     still make different inputs alike, bounded or not.
 
@@ -169,7 +180,13 @@ def sngp(
     Raises:
         ParameterError: if there is no readout, nothing to bound, or an argument is out of range.
 
-    Source: [liu2020sngp]
+    Example:
+        >>> from weightlore.networks import mlp
+        >>> drawn, x = torch.Generator().manual_seed(0), torch.zeros(5, 2, dtype=torch.float64)
+        >>> sngp(mlp((2, 8, 3), generator=drawn), x, outputs=3, bound=0.9, length_scale=1.0, generator=drawn)(x).shape
+        torch.Size([5, 3])
+
+    Source: [liu2020sngp], bounded layers and a Gaussian process in place of the readout
     """
     trunk, features = trunk_of(network)
     like = next(network.parameters())
@@ -203,6 +220,13 @@ def sngp_loss(model: SNGP, batch: Split, *, num_data: int) -> Tensor:
     Raises:
         ParameterError: if targets do not fit, or N is below 1.
 
+    Example:
+        >>> head = RandomFeatureGP(2, 3, length_scale=1.0, count=50, generator=torch.Generator().manual_seed(0))
+        >>> _ = nn.init.zeros_(head.beta)
+        >>> batch = Split(torch.zeros(5, 2, dtype=torch.float64), torch.zeros(5, dtype=torch.int64))
+        >>> round(sngp_loss(SNGP(nn.Identity(), head), batch, num_data=5).item(), 4)
+        1.0986
+
     Source: [liu2020sngp], negative log joint
     """
     if num_data < 1:
@@ -230,6 +254,9 @@ def fit_sngp(
 ) -> History:
     """Train in place on ``sngp_loss``, then find the precision in one pass over the data.
 
+        for each batch: one power iteration per layer, step on the loss
+        after the last: Lambda = tau I + sum_i k_i Phi_i Phi_i^T, each example once; Cholesky factor
+
     Args:
         model: an ``SNGP``.
         data: inputs, and class numbers or numbers.
@@ -244,6 +271,16 @@ def fit_sngp(
 
     Raises:
         ParameterError: as ``training.fit``.
+
+    Example:
+        >>> from weightlore.data import two_moons
+        >>> from weightlore.networks import mlp
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> data = two_moons(60, noise=0.1, generator=drawn)
+        >>> network = mlp((2, 8, 2), generator=drawn)
+        >>> model = sngp(network, data.x, outputs=2, bound=0.9, length_scale=1.0, generator=drawn)
+        >>> len(fit_sngp(model, data, generator=drawn, epochs=2).train_loss), model.score(data.x).shape
+        (2, torch.Size([60]))
 
     Source: [liu2020sngp]; the pass for the precision comes after the last epoch, with parameters that no
         longer move

@@ -31,6 +31,11 @@ def trunk_of(network: nn.Module) -> tuple[nn.Module, int]:
     Raises:
         ParameterError: if there is no such layer; give the head a trunk of your own then.
 
+    Example:
+        >>> trunk, width = trunk_of(nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 3)))
+        >>> trunk(torch.zeros(5, 2)).shape, width
+        (torch.Size([5, 8]), 8)
+
     Source: ours
     """
     return with_readout(network, nn.Identity()), _readout(network)[1].in_features
@@ -45,6 +50,11 @@ def with_readout(network: nn.Module, layer: nn.Module) -> nn.Module:
 
     Raises:
         ParameterError: if there is no readout.
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> with_readout(network, nn.Linear(8, 4))(torch.zeros(5, 2)).shape
+        torch.Size([5, 4])
 
     Source: ours
     """
