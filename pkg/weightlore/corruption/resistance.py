@@ -119,7 +119,11 @@ def resistant_gradients(
         ParameterError: as ``resistant_step``.
 
     Example:
-        >>> found = resistant_gradients(net, batch, Budget(0.1), generator=torch.Generator(), alpha=0.5)
+        >>> from weightlore.data import two_moons
+        >>> from weightlore.networks import mlp
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> net, batch = mlp((2, 4, 2), generator=drawn), two_moons(20, noise=0.1, generator=drawn)
+        >>> found = resistant_gradients(net, batch, Budget(0.1), generator=drawn, alpha=0.5)
         >>> torch.allclose(found.gradient, 0.5 * found.clean + 0.5 * found.corrupted[0])
         True
 

@@ -82,8 +82,12 @@ def evaluate_thetas(
             parameters.
 
     Example:
-        >>> line = flatten(net) + torch.linspace(0, 1, 50)[:, None] * direction
-        >>> evaluate_thetas(net, line, data).loss.shape
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy
+        >>> from weightlore.parameters import flatten
+        >>> net = healthy("mlp")
+        >>> line = torch.linspace(0, 1, 50, dtype=torch.float64)[:, None] * flatten(net)
+        >>> evaluate_thetas(net, line, digits()).loss.shape
         torch.Size([50])
 
     Source: ours

@@ -55,6 +55,7 @@ def expected_calibration_error(
         ParameterError: if these are no probabilities and class numbers, or an option is out of range.
 
     Example:
+        >>> import torch
         >>> expected_calibration_error(torch.tensor([0.95, 1.0]), torch.tensor([1, 0]), bins=1, target="binary")
         tensor(0.4750)
 
@@ -86,6 +87,11 @@ def maximum_calibration_error(
     Raises:
         ParameterError: as ``expected_calibration_error``.
 
+    Example:
+        >>> import torch
+        >>> maximum_calibration_error(torch.tensor([0.25, 1.0]), torch.tensor([0, 0]), bins=2, target="binary")
+        tensor(1.)
+
     Source: [naeini2015bbq], MCE
     """
     found = _bins(p, y, bins, binning, target)
@@ -112,6 +118,7 @@ def ece_noise_floor(p: Members, *, bins: int = 15, binning: Binning = "width", t
         ParameterError: as ``expected_calibration_error``.
 
     Example:
+        >>> import torch
         >>> ece_noise_floor(torch.full((10_000,), 0.5), target="binary")
         tensor(0.0040)
 
@@ -145,6 +152,11 @@ def debiased_ce(p: Members, y: Tensor, *, bins: int = 15, binning: Binning = "wi
 
     Raises:
         ParameterError: as ``expected_calibration_error``.
+
+    Example:
+        >>> import torch
+        >>> debiased_ce(torch.full((4,), 0.5), torch.tensor([0, 0, 1, 1]), bins=1, target="binary")
+        tensor(-0.0833)
 
     Source: [kumar2019verified], debiased estimator
     """

@@ -33,6 +33,7 @@ class DirichletCalibration(MatrixScaling):
         ParameterError: if a penalty is negative or not finite.
 
     Example:
+        >>> import torch
         >>> z = torch.tensor([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0], [0.0, 2.0]]).repeat(10, 1)
         >>> DirichletCalibration().fit(z, torch.tensor([0, 1, 0, 1]).repeat(10)).predict_proba(z[:1])
         tensor([[0.5000, 0.5000]])
