@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from weightlore.errors import ParameterError
+from weightlore.errors import ParameterError, require_finite
 from weightlore.networks.layered import require_counts
 from weightlore.uncertainty.bayesian.drawing import normal_like
 from weightlore.uncertainty.mcmc.adapting import DrawnVariance, DualAveraging
@@ -58,7 +58,8 @@ def hmc(
         The draws; a proposal whose energy is not finite is rejected and counted.
 
     Raises:
-        ParameterError: if a number is out of range, or a chain cannot begin where it should.
+        ParameterError: if a number is out of range, or a chain cannot begin where it should: density and slope
+            must be finite there.
 
     Example:
         >>> g = torch.Generator().manual_seed(0)
@@ -71,7 +72,9 @@ def hmc(
     require_counts(samples=samples, steps=steps)
     _require(step_size, warmup, acceptance, jitter)
     position = require_start(target, start)
-    walk = _Walk(target, steps, jitter, generator, *value_and_gradient(target, position), position)
+    value, gradient = value_and_gradient(target, position)
+    require_finite("the gradient of the log density at start", gradient)
+    walk = _Walk(target, steps, jitter, generator, value, gradient, position)
     mass = torch.ones_like(position[0])
     if warmup:
         step_size, mass = _warm_up(walk, warmup, step_size, acceptance)
