@@ -235,9 +235,9 @@ def evidential(study: Images, data: Split, seed: int, epochs: int) -> nn.Module:
     return model
 
 
-def shown(study: Images, seed: int, kind: str) -> nn.Module:
+def shown(study: Images, seed: int, kind: str, data: Split | None = None) -> nn.Module:
     """A network that sees permuted training images beside its own, as a prior network or with exposure."""
-    train = splits(study)[0]
+    train = splits(study)[0] if data is None else data
     outside = unknown_inputs(train.x, "permuted_pixels", generator=seeded(13_000 + seed))
 
     def step(model: nn.Module, batch: Split, generator: torch.Generator) -> Tensor:
@@ -247,7 +247,8 @@ def shown(study: Images, seed: int, kind: str) -> nn.Module:
         return dirichlet_prior_loss(model(batch.x), batch.y, direction="reverse", outside=z)
 
     optimizer = sgd(0.1, momentum=0.9) if kind == "exposed" else adam(0.002)
-    return trained(study, make(study, seeded(13_000 + seed)), 13_000 + seed, step=step, optimizer=optimizer)
+    model = make(study, seeded(13_000 + seed))
+    return trained(study, model, 13_000 + seed, step=step, optimizer=optimizer, data=train)
 
 
 def taught(study: Images, seed: int) -> Numbers:

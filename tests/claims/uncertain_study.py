@@ -160,12 +160,18 @@ def make(study: Images, generator: torch.Generator) -> nn.Module:
 
 
 def trained(
-    study: Images, model: nn.Module, seed: int, *, step: Step = cross_entropy, optimizer: MakeOptimizer | None = None
+    study: Images,
+    model: nn.Module,
+    seed: int,
+    *,
+    step: Step = cross_entropy,
+    optimizer: MakeOptimizer | None = None,
+    data: Split | None = None,
 ) -> nn.Module:
-    """Train a network as all of the study are trained, and return it."""
+    """Train a network as all of the study are trained, on all training images or on others, and return it."""
     fit(
         model,
-        splits(study)[0],
+        splits(study)[0] if data is None else data,
         generator=seeded(seed),
         step=step,
         epochs=study.epochs,
