@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tests.uncertainty.peers import calibrating, inferring
+from tests.uncertainty.peers import calibrating, detecting, inferring
 from tests.uncertainty.peers.case import Case, difference, flat, installed
 
 STORED = Path(__file__).parents[3] / "book" / "libraries" / "agreements.json"
-CASES = [*calibrating.CASES, *inferring.CASES]
+CASES = [*calibrating.CASES, *inferring.CASES, *detecting.CASES]
 
 
 def stored() -> dict[str, dict[str, Any]]:
