@@ -1,4 +1,5 @@
 import copy
+import math
 
 import pytest
 import torch
@@ -102,6 +103,15 @@ def test_oracle_scale_mixture_against_its_density():
     density = 0.25 * Normal(0, 1.5).log_prob(w).exp() + 0.75 * Normal(0, 0.1).log_prob(w).exp()
     torch.testing.assert_close(prior.log_prob(w), density.log())
     assert torch.isfinite(ScaleMixture().log_prob(torch.tensor([1e3], dtype=torch.float64))).all()
+
+
+def test_property_priors_without_numbers():
+    assert GaussianPrior() == GaussianPrior(1.0, mean=0.0)
+    assert ScaleMixture() == ScaleMixture(0.5, 1.0, math.exp(-6))
+    assert linear().prior == GaussianPrior()
+    zero = torch.zeros(1, dtype=torch.float64)
+    assert float(gaussian_kl(zero, zero + 1, prior_std=1.0)) == 0
+    assert float(GaussianPrior(2.0, mean=1.0).log_prob(zero)) == pytest.approx(float(Normal(1.0, 2.0).log_prob(zero)))
 
 
 def test_oracle_divergence_from_a_scale_mixture_in_the_mean_of_draws():
@@ -312,6 +322,9 @@ def test_property_an_epoch_counts_the_divergence_once_whatever_the_shares():
         (lambda: GaussianPrior(0.0), "standard deviation and must be finite and > 0"),
         (lambda: GaussianPrior(1.0, mean=float("nan")), "must be finite"),
         (lambda: ScaleMixture(1.0), "use GaussianPrior"),
+        (lambda: ScaleMixture(0.0), "use GaussianPrior"),
+        (lambda: ScaleMixture(0.5, 0.1, 0.1), "narrow below wide"),
+        (lambda: ScaleMixture(0.5, 0.1, 0.0), "narrow is a standard deviation"),
         (lambda: ScaleMixture(0.5, 0.1, 0.2), "narrow below wide"),
         (lambda: gaussian_kl(torch.zeros(2), torch.ones(3), prior_std=1.0), "every weight has a mean and a std"),
         (lambda: gaussian_kl(torch.zeros(2), torch.ones(2), prior_std=-1.0), "prior_std is a standard deviation"),
