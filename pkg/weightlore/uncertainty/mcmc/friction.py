@@ -34,7 +34,8 @@ class SGHMC(StochasticSampler):
         prior_precision: tau >= 0 of N(0, 1/tau) on each parameter.
         generator: of the noise.
         friction: a in (0, 1], share of the velocity that a step takes away.
-        batch_noise: b in [0, a], the share of it that answers the noise of the gradients: e/2 times their variance.
+        batch_noise: b in [0, a], the share of it that answers the noise of the gradients: e/2 times their variance. It
+            belongs to one e: leave it at 0 where a schedule changes the steps.
         temperature: T, factor of the noise's variance; 1 for the posterior, 0 for gradient ascent with momentum 1 - a.
 
     Raises:
