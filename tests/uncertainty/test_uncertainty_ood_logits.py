@@ -68,9 +68,12 @@ def test_property_a_constant_shifts_energy_and_logit_and_not_the_softmax(shift):
 
 
 @pytest.mark.parametrize("temperature", [1e-300, 1e-30, 1.0])
-def test_limit_no_temperature_makes_an_energy_infinite(temperature):
-    z = normal(20, 5) * 1e3
-    assert bool(energy_score(z, temperature=temperature).isfinite().all())
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_limit_no_temperature_makes_an_energy_infinite(temperature, dtype):
+    z = (normal(20, 5) * 1e3).to(dtype)
+    found = energy_score(z, temperature=temperature)
+    assert found.dtype == dtype
+    assert bool(found.isfinite().all())
     torch.testing.assert_close(energy_score(z, temperature=1e-300), max_logit_score(z))
 
 

@@ -62,6 +62,10 @@ def markdown_table(columns: tuple[str, ...] = ("family", "idea", "training", "pr
     Raises:
         KeyError: if there is no such column.
 
+    Example:
+        >>> print(markdown_table(("family", "trained")).splitlines()[2])
+        | one network, from within | 1 |
+
     Source: ours
     """
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]

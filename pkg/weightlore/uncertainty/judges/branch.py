@@ -133,6 +133,16 @@ def confidence_step(budget: float = 0.3) -> Step:
     Raises:
         ParameterError: if the budget is not a finite number > 0; in the step, if the model is no ``ConfidenceBranch``.
 
+    Example:
+        >>> from weightlore.networks import mlp
+        >>> from weightlore.training import fit
+        >>> g = torch.Generator().manual_seed(0)
+        >>> model = ConfidenceBranch(mlp((2, 4, 2), dtype=torch.float32, generator=g), generator=g)
+        >>> data = Split(torch.ones(4, 2), torch.tensor([0, 1, 0, 1]))
+        >>> _ = fit(model, data, step=confidence_step(), generator=g, epochs=1)
+        >>> model.score(data.x).shape
+        torch.Size([4])
+
     Source: [devries2018confidence], budget; half of the batch is drawn without replacement, which is ours
     """
     if not 0 < budget < float("inf"):

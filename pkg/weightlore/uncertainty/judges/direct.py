@@ -39,6 +39,12 @@ def wrong_answers(model: nn.Module, data: Split) -> Tensor:
     Raises:
         ParameterError: if the targets are no class numbers that the network has, or something is not finite.
 
+    Example:
+        >>> line = nn.Linear(2, 2, bias=False)
+        >>> _ = nn.init.eye_(line.weight)
+        >>> wrong_answers(line, Split(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])))
+        tensor([0., 1.])
+
     Source: [raghu2019direct], targets for a direct prediction; here errors of one network
     """
     require_classes(data)
@@ -59,6 +65,12 @@ def differing_answers(one: nn.Module, other: nn.Module, x: Tensor) -> Tensor:
 
     Raises:
         ParameterError: if the networks do not have the same classes, or something is not finite.
+
+    Example:
+        >>> one, other = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+        >>> _ = nn.init.eye_(one.weight), nn.init.constant_(other.weight, 0.0)
+        >>> differing_answers(one, other, torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        tensor([0., 1.])
 
     Source: [raghu2019direct], disagreement as a target; there of doctors, here of networks
     """

@@ -52,6 +52,12 @@ def true_class_probabilities(model: nn.Module, data: Split) -> Tensor:
     Raises:
         ParameterError: if the targets are no class numbers that the network has, or something is not finite.
 
+    Example:
+        >>> line = nn.Linear(2, 2, bias=False)
+        >>> _ = nn.init.eye_(line.weight)
+        >>> true_class_probabilities(line, Split(torch.tensor([[1.0, 1.0], [9.0, 0.0]]), torch.tensor([0, 0])))
+        tensor([0.5000, 0.9999])
+
     Source: [corbiere2019failure], true class probability
     """
     require_classes(data)

@@ -83,7 +83,7 @@ def energy_score(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
 
         E = -T ln sum_c exp(z_c / T)
 
-    Logits are compared with their largest one first, so that no temperature makes an energy infinite.
+    Logits are compared with their largest one first, in float64, so that no temperature makes an energy NaN.
 
     Args:
         logits: z, shape (N, C).
@@ -103,8 +103,8 @@ def energy_score(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
     Source: [liu2020energy]
     """
     logits, temperature = require_logits(logits), require_temperature(temperature)
-    best = logits.amax(1)
-    return -(best + temperature * ((logits - best[:, None]) / temperature).exp().sum(1).log())
+    best, gaps = logits.amax(1), (logits - logits.amax(1, keepdim=True)).double()
+    return -(best + temperature * (gaps / temperature).exp().sum(1).log()).to(logits.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +137,12 @@ class MaxLogit:
     Args:
         model: returns logits; left as it is.
 
+    Example:
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy
+        >>> MaxLogit(healthy()).score(digits("test").x[:3]).shape
+        torch.Size([3])
+
     Source: [hendrycks2022scaling]
     """
 
@@ -157,6 +163,12 @@ class Energy:
 
     Raises:
         ParameterError: if T is not a finite number > 0.
+
+    Example:
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy
+        >>> Energy(healthy(), temperature=2.0).score(digits("test").x[:3]).shape
+        torch.Size([3])
 
     Source: [liu2020energy]
     """

@@ -86,6 +86,12 @@ class RelativeMahalanobis:
         shrinkage: r in [0, 1], of both covariances.
         layer: name of the layer whose output counts as phi; ``None`` for what goes into the readout.
 
+    Example:
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy
+        >>> RelativeMahalanobis().fit(healthy(), digits("train")).score(digits("test").x[:3]).shape
+        torch.Size([3])
+
     Source: [ren2021mahalanobis]
     """
 
@@ -138,6 +144,14 @@ class LayerMahalanobis:
 
     Raises:
         ParameterError: if there is no layer, or one is named twice.
+
+    Example:
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy
+        >>> detector, known = LayerMahalanobis(["nonlinear.0", None]), digits("validation").x[:50]
+        >>> _ = detector.fit(healthy(), digits("train"), inside=known, outside=known.flip(1))
+        >>> detector.score(digits("test").x[:3]).shape
+        torch.Size([3])
 
     Source: [lee2018mahalanobis], feature ensemble; the penalty of the regression is ours
     """

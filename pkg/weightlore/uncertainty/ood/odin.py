@@ -49,6 +49,12 @@ def pushed(
     Raises:
         ParameterError: if T or eps is out of range, or x is empty, not finite or out of bounds.
 
+    Example:
+        >>> line = nn.Linear(2, 2, bias=False)
+        >>> _ = nn.init.eye_(line.weight)
+        >>> pushed(line, torch.tensor([[0.5, 0.2]]), epsilon=0.1)
+        tensor([[0.6000, 0.1000]])
+
     Source: [liang2018odin], input preprocessing; the bounds are ours
     """
     require_temperature(temperature)
@@ -149,6 +155,14 @@ def best_odin(
 
     Raises:
         ParameterError: if the grid or one of the sets is empty, or a value is out of range.
+
+    Example:
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy
+        >>> known = digits("validation").x[:50]
+        >>> found = best_odin(healthy(), known, known.flip(1), temperatures=(1.0, 100.0), epsilons=(0.0, 0.01))
+        >>> found.false_rates.shape
+        torch.Size([2, 2])
 
     Source: [liang2018odin], choice on a validation set; our grid, since steps depend on the unit of the inputs
     """

@@ -149,6 +149,10 @@ def auprc(scores: Tensor, positive: Tensor) -> Tensor:
     Raises:
         ParameterError: if these are no scores, or one of the two sets is empty.
 
+    Example:
+        >>> auprc(torch.tensor([0.9, 0.4, 0.4, 0.1]), torch.tensor([True, True, False, False]))
+        tensor(0.8333)
+
     Source: [hendrycks2017baseline], area under precision and recall; steps instead of trapezoids are ours
     """
     _, hits, false = _rejected(scores, positive)
@@ -171,6 +175,10 @@ def fpr_at_tpr(scores: Tensor, positive: Tensor, *, tpr: float = 0.95) -> Tensor
 
     Raises:
         ParameterError: if these are no scores, one of the two sets is empty, or tpr is out of range.
+
+    Example:
+        >>> fpr_at_tpr(torch.tensor([0.9, 0.4, 0.4, 0.1]), torch.tensor([True, True, False, False]))
+        tensor(0.5000)
 
     Source: [liang2018odin], false positives at 95 % true ones
     """
@@ -195,6 +203,10 @@ def detection_error(scores: Tensor, positive: Tensor, *, share: float = 0.5, tpr
     Raises:
         ParameterError: if these are no scores, one of the two sets is empty, or a share is out of range.
 
+    Example:
+        >>> detection_error(torch.tensor([0.9, 0.4, 0.4, 0.1]), torch.tensor([True, True, False, False]))
+        tensor(0.2500)
+
     Source: [liang2018odin], detection error; the minimum over thresholds as in [lee2018mahalanobis]
     """
     if not 0 <= share <= 1:
@@ -216,6 +228,10 @@ def detection_report(scores: Tensor, positive: Tensor) -> DetectionReport:
 
     Raises:
         ParameterError: if these are no scores, or one of the two sets is empty.
+
+    Example:
+        >>> detection_report(torch.tensor([0.9, 0.4, 0.4, 0.1]), torch.tensor([True, True, False, False])).auroc
+        0.875
 
     Source: [hendrycks2017baseline], the protocol; false positives and detection error from [liang2018odin]
     """

@@ -58,6 +58,11 @@ def misclassification_report(p: Members, y: Tensor, *, scores: Tensor | None = N
     Raises:
         ParameterError: if these are no probabilities, class numbers or scores, or all are right or all wrong.
 
+    Example:
+        >>> import torch
+        >>> misclassification_report(torch.tensor([[0.9, 0.1], [0.6, 0.4]]), torch.tensor([0, 1])).auroc
+        1.0
+
     Source: [hendrycks2017baseline], detecting misclassified examples
     """
     wrong = mistakes(p, y)

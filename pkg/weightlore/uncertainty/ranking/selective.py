@@ -113,6 +113,10 @@ def optimal_aurc(losses: Tensor) -> Tensor:
     Raises:
         ParameterError: if these are no losses.
 
+    Example:
+        >>> optimal_aurc(torch.tensor([True, False, False]))
+        tensor(0.1111, dtype=torch.float64)
+
     Source: [geifman2019bias], the optimum; exact on N points instead of r + (1 - r) ln(1 - r)
     """
     if losses.dtype != torch.bool or losses.ndim != 1 or not len(losses):
@@ -138,6 +142,10 @@ def excess_aurc(scores: Tensor, losses: Tensor) -> Tensor:
     Raises:
         ParameterError: if these are no scores or losses.
 
+    Example:
+        >>> excess_aurc(torch.tensor([0.1, 0.5, 0.9]), torch.tensor([False, True, False]))
+        tensor(0.1667)
+
     Source: [geifman2019bias], E-AURC
     """
     return (aurc(require_scores(scores).double(), losses) - optimal_aurc(losses)).to(scores.dtype)
@@ -160,6 +168,10 @@ def augrc(scores: Tensor, losses: Tensor) -> Tensor:
     Raises:
         ParameterError: if these are no scores or losses.
 
+    Example:
+        >>> augrc(torch.tensor([0.1, 0.5, 0.9]), torch.tensor([False, False, True]))
+        tensor(0.0556)
+
     Source: [traub2024selective], AUGRC
     """
     return _joint_area(summed_losses(scores, losses)).to(scores.dtype)
@@ -181,6 +193,10 @@ def prediction_rejection_ratio(scores: Tensor, losses: Tensor) -> Tensor:
 
     Raises:
         ParameterError: if these are no scores or losses, or all losses are equal.
+
+    Example:
+        >>> prediction_rejection_ratio(torch.tensor([0.1, 0.5, 0.9]), torch.tensor([False, False, True]))
+        tensor(1.)
 
     Source: [malinin2020distillation], prediction rejection ratio
     """

@@ -87,6 +87,10 @@ def ause(scores: Tensor, errors: Tensor, *, normalized: bool = False) -> Tensor:
     Raises:
         ParameterError: if these are no scores or errors, or no error is left to divide by.
 
+    Example:
+        >>> ause(torch.tensor([0.3, 0.1, 0.2]), torch.tensor([4.0, 0.0, 2.0]))
+        tensor(0.)
+
     Source: [ilg2018flow], area under the sparsification error curve
     """
     curve = sparsification_curve(require_scores(scores).double(), errors, normalized=normalized)
