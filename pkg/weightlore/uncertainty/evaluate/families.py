@@ -1,6 +1,6 @@
 """The families of methods side by side: what each costs and what it can see, as the algorithms imply.
 
-M members, S samples, A views, P parameters, F and B the cost of a pass forward and backward, r columns, L layers.
+M members, S samples, A views, P parameters, F and B the cost of a pass forward and backward.
 
 family_table    one row for each family; what it says of costs is measured in ``cost_table``
 """
@@ -78,7 +78,7 @@ ROWS = (
         *("one network, from within", "its output is a distribution over predictions", "1"),
         *("1 (a gradient penalty twice; outside data more)", "F", "P", "head and loss", "1"),
         "the cheapest prediction",
-        "rests on the recipe of training, and often on the outside data that it saw",
+        "rests on the recipe and the start of training, and often on the outside data that it saw",
     ),
     (
         *("one network, judged from outside", "a second component looks at features or gradients", "1 and a small one"),
@@ -90,7 +90,7 @@ ROWS = (
         *("variational", "a distribution over parameters is optimized", "1", "1, with 2 P parameters", "S F", "2 P"),
         *("its layers", "1"),
         "compact",
-        "independent weights are too sure where weights depend on one another",
+        "independent weights are too sure where weights depend on one another; its divergence wants tuning",
     ),
     (
         *(
@@ -114,13 +114,18 @@ ROWS = (
     ),
     (
         *("Laplace", "a Gaussian around the trained parameters", "1", "1 and a pass for curvature"),
-        *("F and a Jacobian, or S F", "P; diagonal 2 P; Kronecker P and two factors a layer; full P^2", "none", "1"),
+        "F and a Jacobian, or S F",
+        "P; diagonal 2 P; Kronecker P and two factors a layer; low rank P and columns of P; full P^2",
+        *("none", "1"),
         "after training, with an evidence",
         "local; every structure but the full one leaves correlations out",
     ),
     (
-        *("ensembles", "several solutions are asked", "M", "M (snapshots and averages about 1)", "M F", "M P"),
-        *("none", "several"),
+        *("ensembles", "several solutions are asked", "M"),
+        "M (snapshots and averages about 1; members that share weights 1 to 2)",
+        "M F (several answers of one network F)",
+        "M P (members that share weights P and a few each; averages columns of P)",
+        *("none (shared weights: its layers)", "several"),
         "hard to beat",
         "its price, and members that agree on the same mistake",
     ),
