@@ -35,6 +35,9 @@ CUT = """() => [...document.querySelectorAll('article div.math svg')]
   .filter(s => s.getBoundingClientRect().left < s.closest('div.math').getBoundingClientRect().left - 1)
   .map(s => s.closest('div.math').textContent.trim().slice(0, 60))"""
 
+HIDDEN_CODE = """() => [...document.querySelectorAll('article .highlight:not(.cell_output *) pre')]
+  .filter(p => p.scrollWidth > p.clientWidth + 1).map(p => p.textContent.trim().slice(0, 60))"""
+
 CONTRAST = """async () => {
   const parse = c => { const v = c.match(/[\\d.]+/g).map(Number); return v.length < 4 ? [...v, 1] : v; };
   const over = (a, b) => [0, 1, 2].map(i => a[i] * a[3] + b[i] * (1 - a[3])).concat(1);
@@ -228,6 +231,7 @@ def test_property_nothing_is_wider_than_a_phone(visit, page):
     elements, beyond = narrow.evaluate(OVERFLOW)
     assert not elements
     assert beyond <= 0
+    assert not narrow.evaluate(HIDDEN_CODE), "a line of code that has to be scrolled to be read"
     assert not narrow.evaluate(CUT), "a formula whose beginning cannot be scrolled to"
 
 
