@@ -5,14 +5,14 @@ measured and kept in ``agreements.json``.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import survey
 from records import ROOT, plain, read, table
 
-__all__ = ["agreements", "libraries"]
+__all__ = ["agreements", "libraries", "whichlibrary"]
 
 FOLDER = ROOT / "book" / "libraries"
 
@@ -32,18 +32,50 @@ def libraries() -> str:
     found = measured()
     versions = {row["library"].lower(): row["version"] for row in found}
     counts = Counter((row["library"].lower(), row["verdict"]) for row in found)
-    head = ("library", "version", "license", "what for", "entries it has, too", "compared", "agree", "differ")
+    head = ("library", "what for", "entries", "agree", "differ", "version", "license")
     return table(head, (line(library, versions, counts) for library in overview()))
 
 
 def line(library: Mapping[str, str], versions: Mapping[str, str], counts: Counter[tuple[str, str]]) -> list[str]:
     """Return a library's row."""
-    name = library["name"].lower()
-    agree, differ = counts[name, "agrees"], counts[name, "differs"]
-    absent = f"in `{library['test']}`" if "test" in library else "not run here"
-    numbers = [str(agree + differ), str(agree), str(differ)] if name in versions else [absent, "", ""]
-    link = f"[{library['name']}]({library['url']})"
-    return [link, versions.get(name, ""), library["license"], plain(library["purpose"]), library["rows"], *numbers]
+    name, has = library["name"].lower(), str(len(library["rows"].split()))
+    numbers = [str(counts[name, verdict]) for verdict in ("agrees", "differs")]
+    return [linked(library), plain(library["purpose"]), has, *numbers, versions.get(name, ""), library["license"]]
+
+
+def linked(library: Mapping[str, str]) -> str:
+    """Return the name of a library, which leads to it."""
+    return f"[{library['name']}]({library['url']})"
+
+
+def whichlibrary() -> str:
+    """Return, for each entry that some library has, which those are and what came of the comparisons."""
+    verdicts: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in measured():
+        verdicts[row["row"], row["library"].lower()][row["verdict"]] += 1
+    head, parts = ("", "entry", "here", "elsewhere"), []
+    for letter, title in survey.GROUPS.items():
+        lines = [entry(row, verdicts) for row in survey.rows() if row["id"][0] == letter and having(row["id"])]
+        parts += [f"### {title}\n\n{table(head, lines)}"] if lines else []
+    return "\n\n".join(parts)
+
+
+def having(id: str) -> list[dict[str, str]]:
+    """Return the libraries that have an entry."""
+    return [library for library in overview() if id in library["rows"].split()]
+
+
+def entry(row: Mapping[str, str], verdicts: Mapping[tuple[str, str], Counter[str]]) -> list[str]:
+    """Return who has an entry, as a row of its table."""
+    here = " ".join(survey.reference(name) for name in row["names"].split())
+    found = ((linked(library), verdicts.get((row["id"], library["name"].lower()))) for library in having(row["id"]))
+    return [row["id"], plain(row["entry"]), here, ", ".join(f"{name}{outcome(counts)}" for name, counts in found)]
+
+
+def outcome(counts: Mapping[str, int] | None) -> str:
+    """Return what came of the comparisons with a library, in brackets."""
+    words = [word for word in ("agrees", "differs") if counts and counts[word]]
+    return f" ({' and '.join(words)})" if words else ""
 
 
 def agreements() -> str:

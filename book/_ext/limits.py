@@ -4,6 +4,7 @@ A sentence names its source, a row of the third chapter's ledger or an entry of 
 filled in when the book is built, so that none can drift from what was measured.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +24,9 @@ def limits() -> str:
 def line(limit: Mapping[str, str]) -> list[str]:
     """Return one limit as a row of the table."""
     kind, _, name = limit["from"].partition(":")
-    where = f"{{ref}}`the ledger <claim-{CHAPTER}-{name}>`" if kind == "ledger" else f"`{name}` in `measured.json`"
-    return [limit["family"], limit["says"].format(**numbers(kind, name)), where]
+    where = f"{{ref}}`the ledger <claim-{CHAPTER}-{name}>`" if kind == "ledger" else "[measured](measured-limits)"
+    says = limit["says"].format(**numbers(kind, name))
+    return [limit["family"], re.sub(r"(?<=\d)%", " %", says), where]
 
 
 def numbers(kind: str, name: str) -> dict[str, Any]:

@@ -42,6 +42,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "covered": survey.covered,
     "coverage": survey.coverage,
     "libraries": libraries.libraries,
+    "whichlibrary": libraries.whichlibrary,
     "agreements": libraries.agreements,
     "limits": limits.limits,
     "figure": tour.figure,
