@@ -295,6 +295,18 @@ def test_property_a_drawn_network_answers_like_an_ensemble_and_the_model_is_left
     assert all(p.grad is None for p in network.parameters())
 
 
+def test_property_settings_without_numbers():
+    settings = [make(P, 0.1, generator=seeded(), **PLAIN).param_groups[0] for make in (SGLD, SGHMC, SGNHT)]
+    assert [group["temperature"] for group in settings] == [1.0] * 3
+    assert (settings[0]["memory"], settings[0]["damping"], settings[0]["precondition"]) == (0.99, 1e-5, False)
+    assert (settings[1]["friction"], settings[1]["batch_noise"]) == (0.1, 0.0)
+    assert settings[2]["friction"] == settings[2]["thermostat"] == 0.05
+    assert CyclicalSchedule(0.1, 2) == CyclicalSchedule(0.1, 2, explore=0.8, every=1)
+    assert DecayingSchedule(0.1) == DecayingSchedule(0.1, 0.0, 0.55, burn_in=0.2, every=1)
+    assert ConstantSchedule(0.1) == ConstantSchedule(0.1, burn_in=0.2, every=1)
+    assert SGHMC(P, 0.1, generator=seeded(), friction=1.0, batch_noise=1.0, **PLAIN).param_groups[0]["lr"] == 0.1
+
+
 def test_limit_what_the_loss_does_not_use_follows_its_prior_and_what_is_frozen_stays():
     q, frozen = begin(20_000), nn.Parameter(torch.ones(3), requires_grad=False)
     sampler = SGLD([q, frozen], 0.5, num_data=3, prior_precision=2.0, generator=seeded())
@@ -321,12 +333,18 @@ def run(num_data=4, **options):
         (lambda: SGLD(P, 0.1, num_data=1, prior_precision=-1.0, generator=seeded()), "prior_precision"),
         (lambda: SGLD(P, 0.1, generator=seeded(), temperature=math.inf, **PLAIN), "temperature"),
         (lambda: SGLD(P, 0.1, generator=seeded(), memory=1.0, **PLAIN), "memory"),
+        (lambda: SGLD(P, 0.1, generator=seeded(), memory=-0.1, **PLAIN), "memory"),
         (lambda: SGLD(P, 0.1, generator=seeded(), damping=0.0, **PLAIN), "damping"),
+        (lambda: SGLD(P, 0.1, generator=seeded(), temperature=-0.1, **PLAIN), "temperature"),
         (lambda: SGHMC(P, 0.1, generator=seeded(), friction=0.0, **PLAIN), "friction"),
         (lambda: SGHMC(P, 0.1, generator=seeded(), batch_noise=0.2, **PLAIN), "larger batches"),
+        (lambda: SGHMC(P, 0.1, generator=seeded(), batch_noise=-0.01, **PLAIN), "negative variance"),
         (lambda: SGNHT(P, 0.1, generator=seeded(), friction=2.0, **PLAIN), "friction"),
         (lambda: CyclicalSchedule(0.1, 2, explore=1.0), "explore"),
+        (lambda: CyclicalSchedule(0.1, 2, explore=-0.1), "explore"),
         (lambda: CyclicalSchedule(0.1, 2)(5, 4), "planned shorter"),
+        (lambda: DecayingSchedule(0.1, power=1.1), "power"),
+        (lambda: DecayingSchedule(0.1, offset=-1.0), "offset"),
         (lambda: DecayingSchedule(0.1, power=0.5), "power"),
         (lambda: ConstantSchedule(-0.1), "lr"),
         (lambda: run(schedule=ConstantSchedule(0.1, every=9)), "keeps no draw"),
