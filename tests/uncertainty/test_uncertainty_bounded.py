@@ -114,6 +114,22 @@ def test_property_directions_move_in_training_only():
     assert not torch.equal(bound.u, before)
 
 
+def test_oracle_one_power_iteration_for_each_use_in_training():
+    layer = spectral_norm_linear(drawn(nn.Linear(6, 5)), 0.5, generator=seeded())
+    weight = normal(5, 6, seed=9)
+    with torch.no_grad():
+        layer.parametrizations.weight.original.copy_(weight)
+    bound = layer.parametrizations.weight[0]
+    for _ in range(3):
+        u = bound.u.flatten().clone()
+        layer.train()(normal(2, 6))
+        v = nn.functional.normalize(weight.T @ u, dim=0)
+        torch.testing.assert_close(bound.v[0], v)
+        torch.testing.assert_close(bound.u.flatten(), nn.functional.normalize(weight @ v, dim=0))
+        used = layer.eval().weight.detach()
+        torch.testing.assert_close(used, weight * 0.5 / (bound.u.flatten() @ weight @ v))
+
+
 def test_property_residual_layers_keep_distances_between_bounds():
     trunk = ResidualTrunk(2, width=12, layers=3, generator=seeded())
     bounded = with_bounds(trunk, torch.zeros(1, 2).double(), bound=0.3, generator=seeded()).eval()

@@ -169,7 +169,8 @@ def test_oracle_mean_field_probabilities_and_evidence():
 def test_oracle_loss_is_the_negative_log_joint():
     model, data = SNGP(torch.nn.Identity(), gp(2, prior_precision=3.0)), Split(normal(5, 3), torch.arange(5) % 2)
     beta = model.head.beta
-    whole = -sum(float(model(data.x).log_softmax(1)[i, data.y[i]]) for i in range(5)) + 1.5 * float((beta**2).sum())
+    log_probs, length = model(data.x).detach().log_softmax(1), float(beta.detach().square().sum())
+    whole = -sum(float(log_probs[i, data.y[i]]) for i in range(5)) + 1.5 * length
     assert float(sngp_loss(model, data, num_data=5)) == pytest.approx(whole / 5)
     numbers = SNGP(torch.nn.Identity(), gp(1, likelihood="gaussian", noise_variance=0.5))
     y, tau = normal(5), 1.0
@@ -249,5 +250,9 @@ def test_error_arguments_and_order():
         classes.fit_precision(Split(normal(2, 3) * math.nan, torch.zeros(2)))
     with pytest.raises(ParameterError, match="num_data"):
         sngp_loss(classes, Split(normal(2, 3), torch.tensor([0, 1])), num_data=0)
+    with pytest.raises(ParameterError, match="one class is always certain"):
+        gp(1)
+    with pytest.raises(ParameterError, match="must be class numbers"):
+        sngp_loss(classes, Split(normal(2, 3), normal(2)), num_data=2)
     with pytest.raises(ParameterError, match="targets need the shape"):
         sngp_loss(numbers, Split(normal(2, 3), normal(2, 3)), num_data=2)

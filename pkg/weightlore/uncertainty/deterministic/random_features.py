@@ -33,7 +33,7 @@ class RandomFeatureGP(nn.Module):
 
     Args:
         features: width H of what comes in.
-        outputs: C logits, or numbers.
+        outputs: C logits, at least 2, or numbers.
         length_scale: l > 0, in the unit of distances between features.
         count: R cosines. The kernel is off by about 1 / sqrt(R).
         prior_precision: tau > 0.
@@ -78,6 +78,8 @@ class RandomFeatureGP(nn.Module):
         _require_positive(length_scale=length_scale, prior_precision=prior_precision, noise_variance=noise_variance)
         if likelihood != "gaussian" and noise_variance != 1:
             raise ParameterError(f"classes have no noise variance, got {noise_variance}; likelihood='gaussian' has one")
+        if likelihood != "gaussian" and outputs < 2:
+            raise ParameterError("one class is always certain and teaches nothing of doubt; give two outputs or more")
         self.prior_precision, self.likelihood, self.noise_variance = prior_precision, likelihood, noise_variance
         self.register_buffer("frequency", (_normal(generator, count, features) / length_scale).to(dtype))
         turns = torch.rand(count, generator=generator, dtype=torch.float64, device=generator.device)

@@ -238,6 +238,11 @@ def sngp_loss(model: SNGP, batch: Split, *, num_data: int) -> Tensor:
             raise ParameterError(f"targets need the shape {tuple(g.shape)} of the outputs, got {tuple(batch.y.shape)}")
         squares = (batch.y.reshape(g.shape) - g).square().sum(1).mean()
         return squares / (2 * model.head.noise_variance) + prior
+    if batch.y.shape != g.shape[:1] or batch.y.dtype != torch.int64:
+        raise ParameterError(
+            f"targets of {model.head.likelihood!r} must be class numbers, shape ({len(g)},) and int64, got "
+            f"{tuple(batch.y.shape)}, {batch.y.dtype}; numbers want likelihood='gaussian'"
+        )
     require_labels(batch.y, g.shape[1])
     return functional.cross_entropy(g, batch.y) + prior
 
