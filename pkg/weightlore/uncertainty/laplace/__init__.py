@@ -24,6 +24,7 @@ from weightlore.uncertainty.laplace.links import probit_probs as probit_probs
 from weightlore.uncertainty.laplace.links import sampled_probs as sampled_probs
 from weightlore.uncertainty.laplace.lowrank import LowRankCurvature as LowRankCurvature
 from weightlore.uncertainty.laplace.lowrank import fit_lowrank as fit_lowrank
+from weightlore.uncertainty.laplace.priors import predict_under as predict_under
 from weightlore.uncertainty.laplace.roots import output_hessian as output_hessian
 from weightlore.uncertainty.laplace.roots import output_root as output_root
 from weightlore.uncertainty.laplace.rotated import RotatedCurvature as RotatedCurvature
