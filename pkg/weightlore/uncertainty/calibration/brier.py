@@ -108,6 +108,11 @@ def brier_decomposition(
     Raises:
         ParameterError: as ``brier_score``, if bins is not a whole number of at least 1, or there is no such grouping.
 
+    Example:
+        >>> parts = brier_decomposition(torch.tensor([[0.75, 0.25], [0.75, 0.25]]), torch.tensor([0, 1]))
+        >>> parts.reliability, parts.resolution, parts.uncertainty
+        (0.125, 0.0, 0.5)
+
     Source: [murphy1973partition], three parts; [stephenson2008brier], five
     """
     require_option("groups", groups, Groups)

@@ -49,6 +49,11 @@ def class_errors(
     Raises:
         ParameterError: if these are no probabilities and class numbers, or an option is out of range.
 
+    Example:
+        >>> p = torch.tensor([[0.5, 0.25, 0.25], [0.5, 0.25, 0.25]])
+        >>> class_errors(p, torch.tensor([0, 1]), bins=1)
+        tensor([0.0000, 0.2500, 0.2500])
+
     Source: [kull2019dirichlet], classwise ECE; [nixon2019measuring], mass and threshold
     """
     probs = forecast_of(p)
@@ -83,6 +88,11 @@ def classwise_ece(p: Members, y: Tensor, *, bins: int = 15, norm: float = 1.0) -
     Raises:
         ParameterError: as ``class_errors``.
 
+    Example:
+        >>> p = torch.tensor([[0.75, 0.25], [0.75, 0.25]])
+        >>> classwise_ece(p, torch.tensor([0, 0]), bins=1)
+        tensor(0.2500)
+
     Source: [kull2019dirichlet], classwise ECE; norms other than 1 are ours
     """
     few_examples(len(y), bins)
@@ -106,6 +116,11 @@ def static_calibration_error(p: Members, y: Tensor, *, bins: int = 15) -> Tensor
 
     Raises:
         ParameterError: as ``class_errors``.
+
+    Example:
+        >>> p = torch.tensor([[0.75, 0.25], [0.75, 0.25]])
+        >>> static_calibration_error(p, torch.tensor([0, 1]), bins=1)
+        tensor(0.2500)
 
     Source: [nixon2019measuring], SCE
     """
@@ -158,6 +173,11 @@ def thresholded_ace(p: Members, y: Tensor, *, bins: int = 15, threshold: float =
 
     Raises:
         ParameterError: as ``class_errors``.
+
+    Example:
+        >>> p = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
+        >>> thresholded_ace(p, torch.tensor([0, 0]), bins=1)
+        tensor(0.3750)
 
     Source: [nixon2019measuring], TACE
     """

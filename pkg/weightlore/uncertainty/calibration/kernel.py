@@ -40,6 +40,10 @@ def mmce(p: Members, y: Tensor, *, width: float = 0.4, target: Target = "top") -
     Raises:
         ParameterError: as ``expected_calibration_error``, or if the kernel is too narrow.
 
+    Example:
+        >>> mmce(torch.full((2, 2), 0.5), torch.tensor([0, 0]))
+        tensor(0.5000)
+
     Source: [kumar2018mmce], the empirical error and its kernel; as a measure in [widmann2019tests]
     """
     _require_width(width)
@@ -71,6 +75,10 @@ def mmce_loss(logits: Tensor, y: Tensor, *, width: float = 0.4, weighted: bool =
 
     Raises:
         ParameterError: if these are no logits and class numbers, the batch is larger, or the width is out of range.
+
+    Example:
+        >>> mmce_loss(torch.zeros(2, 2), torch.tensor([0, 0]))
+        tensor(0.5000)
 
     Source: [kumar2018mmce], MMCE and its weighted variant
     """

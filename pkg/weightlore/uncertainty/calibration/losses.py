@@ -95,6 +95,10 @@ def sample_gamma(p: Tensor) -> Tensor:
     Returns:
         gamma, shape (N,).
 
+    Example:
+        >>> sample_gamma(torch.tensor([0.1, 0.9]))
+        tensor([5., 3.])
+
     Source: [mukhoti2020focal], sample-dependent schedule with 5 and 3
     """
     return torch.where(p < 0.2, 5.0, 3.0).to(p)
@@ -115,6 +119,10 @@ def confidence_penalty(logits: Tensor, y: Tensor, *, beta: float) -> Tensor:
 
     Raises:
         ParameterError: if these are no logits and class numbers, or beta is negative.
+
+    Example:
+        >>> confidence_penalty(torch.zeros(1, 2), torch.tensor([0]), beta=0.5)
+        tensor(0.3466)
 
     Source: [pereyra2017penalizing], the penalty on low entropy
     """

@@ -36,6 +36,10 @@ def dca_penalty(logits: Tensor, y: Tensor) -> Tensor:
     Raises:
         ParameterError: if these are no logits and class numbers.
 
+    Example:
+        >>> dca_penalty(torch.zeros(2, 2), torch.tensor([0, 0]))
+        tensor(0.5000)
+
     Source: [liang2020dca], the auxiliary term
     """
     r, hit = top_of(logits, y)
@@ -63,6 +67,10 @@ def avuc_loss(logits: Tensor, y: Tensor, *, threshold: float) -> Tensor:
 
     Raises:
         ParameterError: if these are no logits and class numbers, or the threshold is negative or not finite.
+
+    Example:
+        >>> avuc_loss(torch.tensor([[9.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1]), threshold=0.3)
+        tensor(0.)
 
     Source: [krishnan2020avuc], AvUC loss
     """
@@ -97,6 +105,10 @@ def soft_ece_loss(logits: Tensor, y: Tensor, *, bins: int = 15, temperature: flo
 
     Raises:
         ParameterError: if these are no logits and class numbers, or an option is out of range.
+
+    Example:
+        >>> soft_ece_loss(torch.zeros(2, 2), torch.tensor([0, 0]), bins=1)
+        tensor(0.5000)
 
     Source: [karandikar2021soft], soft-binned ECE
     """

@@ -59,6 +59,12 @@ def mixup_batch(batch: Split, *, alpha: float, generator: torch.Generator) -> Mi
     Raises:
         ParameterError: if the inputs are not floating, or alpha is negative or not finite.
 
+    Example:
+        >>> batch = Split(torch.eye(2), torch.tensor([0, 1]))
+        >>> mixed = mixup_batch(batch, alpha=1.0, generator=torch.Generator().manual_seed(0))
+        >>> mixed.x.shape, bool(torch.allclose(mixed.x.sum(1), torch.ones(2)))
+        (torch.Size([2, 2]), True)
+
     Source: [zhang2018mixup], Eq. (1), one share for a batch; for calibration in [thulasidasan2019mixup]
     """
     if not batch.x.is_floating_point():
@@ -84,6 +90,12 @@ def mixup_loss(logits: Tensor, mixed: Mixed) -> Tensor:
 
     Raises:
         ParameterError: if these are no logits of as many examples, or a class number has no logit.
+
+    Example:
+        >>> batch = Split(torch.eye(2), torch.tensor([0, 1]))
+        >>> mixed = mixup_batch(batch, alpha=1.0, generator=torch.Generator().manual_seed(0))
+        >>> mixup_loss(torch.zeros(2, 2), mixed)
+        tensor(0.6931)
 
     Source: [zhang2018mixup], Eq. (1)
     """

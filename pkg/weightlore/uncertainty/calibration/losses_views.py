@@ -57,6 +57,11 @@ def augmix_batch(
     Raises:
         ParameterError: if x is not floating and finite, an operation changes the shape, or an option is out of range.
 
+    Example:
+        >>> x = torch.full((2, 64), 0.5)
+        >>> augmix_batch(x, generator=torch.Generator().manual_seed(0)).shape
+        torch.Size([2, 64])
+
     Source: [hendrycks2020augmix], mixture of chains; the operations are ours
     """
     require_counts(chains=chains, depth=depth)

@@ -97,6 +97,11 @@ def quantile_calibration_curve(forecast: Forecast, y: Tensor, *, levels: Tensor 
     Raises:
         ParameterError: as ``cdf_values``, or if levels are not numbers in [0, 1].
 
+    Example:
+        >>> curve = quantile_calibration_curve((torch.zeros(3), torch.ones(3)), torch.tensor([-1.0, 0.0, 1.0]))
+        >>> curve.observed[[9, 49, 89]]
+        tensor([0.0000, 0.6667, 1.0000], dtype=torch.float64)
+
     Source: [kuleshov2018regression], calibration diagnostics
     """
     u = cdf_values(forecast, y)
@@ -123,6 +128,10 @@ def miscalibration_area(forecast: Forecast, y: Tensor) -> Tensor:
 
     Raises:
         ParameterError: as ``cdf_values``.
+
+    Example:
+        >>> miscalibration_area((torch.zeros(2), torch.ones(2)), torch.tensor([9.0, 9.0]))
+        tensor(0.5000)
 
     Source: [kuleshov2018regression], for the diagram; the exact area is ours
     """

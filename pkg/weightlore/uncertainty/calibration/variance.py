@@ -35,6 +35,10 @@ def ence(forecast: Normal, y: Tensor, *, bins: int = 15) -> Tensor:
     Raises:
         ParameterError: if shapes do not fit, an entry is not finite, or an s is 0: no error is a multiple of it.
 
+    Example:
+        >>> ence((torch.zeros(2), torch.ones(2)), torch.tensor([2.0, -2.0]), bins=1)
+        tensor(1.)
+
     Source: [levi2022regression], ENCE
     """
     std, squared = _errors(forecast, y)
@@ -67,6 +71,10 @@ def uce(forecast: Normal, y: Tensor, *, bins: int = 15) -> Tensor:
 
     Raises:
         ParameterError: if shapes do not fit or an entry is not finite.
+
+    Example:
+        >>> uce((torch.zeros(2), torch.ones(2)), torch.tensor([2.0, -2.0]), bins=1)
+        tensor(3.)
 
     Source: [laves2020regression], UCE
     """

@@ -33,6 +33,10 @@ def lac_scores(p: Members) -> Tensor:
     Raises:
         ParameterError: if these are no probabilities.
 
+    Example:
+        >>> lac_scores(torch.tensor([[0.75, 0.25]]))
+        tensor([[0.2500, 0.7500]])
+
     Source: [sadinle2019least], least ambiguous set-valued classifiers
     """
     return 1 - mean_of(p).detach()
@@ -78,6 +82,10 @@ def raps_scores(p: Members, *, penalty: float, free: int, generator: torch.Gener
 
     Raises:
         ParameterError: if these are no probabilities, or a number is out of range.
+
+    Example:
+        >>> raps_scores(torch.tensor([[0.25, 0.75]]), penalty=0.5, free=1)
+        tensor([[1.5000, 0.7500]])
 
     Source: [angelopoulos2021sets], regularized adaptive prediction sets
     """

@@ -44,6 +44,13 @@ def quality_driven_loss(
     Raises:
         ParameterError: if shapes do not fit, an entry is not finite, or a number is out of range.
 
+    Example:
+        >>> lower, upper, y = torch.tensor([-1.0, 2.0]), torch.tensor([1.0, 3.0]), torch.tensor([0.0, 0.0])
+        >>> quality_driven_loss(lower, upper, y, level=0.5, weight=1.0)
+        tensor(2.)
+        >>> quality_driven_loss(lower, upper, y, level=0.9, weight=1.0)
+        tensor(5.5556)
+
     Source: [pearce2018intervals], quality-driven loss; both defaults are ours
     """
     promised = level_of((lower, upper), level)
@@ -87,6 +94,13 @@ def coverage_width_criterion(
     Raises:
         ParameterError: if shapes do not fit, ends are crossed, a number is out of range, or the training targets are
             all equal.
+
+    Example:
+        >>> ends, y = (torch.tensor([-1.0, 2.0]), torch.tensor([1.0, 3.0])), torch.tensor([0.0, 0.0])
+        >>> coverage_width_criterion(ends, y, torch.tensor([0.0, 3.0]), eta=10.0, level=0.5)
+        tensor(0.5000)
+        >>> coverage_width_criterion(ends, y, torch.tensor([0.0, 3.0]), eta=10.0, level=0.6)
+        tensor(1.8591)
 
     Source: [khosravi2011lower], coverage width-based criterion
     """

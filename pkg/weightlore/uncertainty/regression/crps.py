@@ -71,6 +71,12 @@ def crps_samples(samples: Tensor, y: Tensor, *, fair: bool = True) -> Tensor:
     Raises:
         ParameterError: if shapes do not fit, or an entry is not finite.
 
+    Example:
+        >>> crps_samples(torch.tensor([[0.0], [2.0]]), torch.tensor([1.0]))
+        tensor([0.])
+        >>> crps_samples(torch.tensor([[0.0], [2.0]]), torch.tensor([1.0]), fair=False)
+        tensor([0.5000])
+
     Source: [gneiting2007scoring], CRPS as expectations; dividing by S (S - 1) makes it unbiased
     """
     if not isinstance(samples, Tensor) or not samples.is_floating_point() or samples.ndim < 2 or not samples.numel():

@@ -38,6 +38,11 @@ def nll_gaussian(p: Normal, y: Tensor) -> Tensor:
     Raises:
         ParameterError: if shapes do not fit, an entry is not finite, or a standard deviation is not positive.
 
+    Example:
+        >>> import torch
+        >>> nll_gaussian((torch.zeros(2), torch.ones(2)), torch.tensor([0.0, 1.0]))
+        tensor([0.9189, 1.4189])
+
     Source: [nix1994variance], the likelihood; [gneiting2007scoring], logarithmic score
     """
     mean, std = moments_of(p)
@@ -60,6 +65,12 @@ def nll_mixture(p: Mixture, y: Tensor, *, weights: Tensor | None = None) -> Tens
     Raises:
         ParameterError: if shapes do not fit, an entry is not finite, a standard deviation is not positive, or the
             weights are none.
+
+    Example:
+        >>> import torch
+        >>> means, stds = torch.tensor([[-1.0], [1.0]]), torch.ones(2, 1)
+        >>> nll_mixture((means, stds), torch.zeros(1))
+        tensor([1.4189])
 
     Source: [bishop1994mixture], the density of a mixture; [lakshminarayanan2017ensembles], ensembles as equal ones
     """

@@ -125,6 +125,10 @@ def mpiw(interval: Interval) -> Tensor:
     Raises:
         ParameterError: if shapes do not fit, an end is NaN, or ends are crossed.
 
+    Example:
+        >>> mpiw((torch.tensor([0.0, 1.0]), torch.tensor([1.0, 4.0])))
+        tensor(2.)
+
     Source: [pearce2018intervals], MPIW
     """
     return _widths(*ends_of(interval)).mean()
@@ -144,6 +148,10 @@ def nmpiw(interval: Interval, y_train: Tensor) -> Tensor:
 
     Raises:
         ParameterError: if shapes do not fit, an end is NaN, ends are crossed, or the training targets are all equal.
+
+    Example:
+        >>> nmpiw((torch.tensor([0.0, 1.0]), torch.tensor([1.0, 4.0])), torch.tensor([-1.0, 3.0]))
+        tensor(0.5000)
 
     Source: [khosravi2011lower], NMPIW
     """

@@ -32,6 +32,10 @@ def sharpness(p: Normal) -> Tensor:
     Raises:
         ParameterError: if shapes do not fit, an entry is not finite, or a standard deviation is negative.
 
+    Example:
+        >>> sharpness((torch.zeros(2), torch.tensor([1.0, 7.0])))
+        tensor(5.)
+
     Source: [kuleshov2018regression], sharpness as mean variance; the root, for the unit, is ours
     """
     return moments_of(p)[1].square().mean().sqrt()
@@ -77,6 +81,11 @@ def pit_mixture(p: Mixture, y: Tensor) -> Tensor:
     Raises:
         ParameterError: if shapes do not fit, an entry is not finite, or a standard deviation is negative.
 
+    Example:
+        >>> means, stds = torch.tensor([[-1.0], [1.0]]), torch.ones(2, 1)
+        >>> pit_mixture((means, stds), torch.zeros(1))
+        tensor([0.5000])
+
     Source: [gneiting2007forecasts], probability integral transform, for an equal mixture
     """
     means, stds = components_of(p)
@@ -101,6 +110,12 @@ def pit_samples(samples: Tensor, y: Tensor, *, generator: torch.Generator) -> Te
 
     Raises:
         ParameterError: if shapes do not fit, or an entry is not finite.
+
+    Example:
+        >>> samples = torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+        >>> found = pit_samples(samples, torch.tensor([-1.0, 1.5]), generator=torch.Generator().manual_seed(0))
+        >>> (4 * found).floor()
+        tensor([0., 2.])
 
     Source: [gneiting2007forecasts], rank histograms; the random place within a rank is ours
     """
