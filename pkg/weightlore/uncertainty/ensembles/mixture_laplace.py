@@ -75,12 +75,15 @@ class MixtureLaplace:
             Class probabilities of M members, or of M S with draws; or the Gaussian with the moments of the mixture.
 
         Raises:
-            ParameterError: as ``Laplace.predict``, or for another link.
+            ParameterError: as ``Laplace.predict``, for another link, or if the networks differ in their outputs.
         """
         require_option("link", link, Link)
         if link == "bridge":
             raise ParameterError('a mixture of Dirichlet distributions is none; take link="probit" or "mc"')
         said = [part.predict(x, link=link, samples=samples, generator=generator) for part in self.parts]
+        counts = {one.mean.shape[-1] for one in said}
+        if len(counts) > 1:
+            raise ParameterError(f"the networks of a mixture have one number of outputs, got {sorted(counts)}")
         classes = [one for one in said if isinstance(one, CategoricalPrediction)]
         if classes:
             return CategoricalPrediction(torch.cat([one.probs for one in classes]))

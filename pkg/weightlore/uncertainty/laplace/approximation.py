@@ -13,7 +13,6 @@ examples is tau = N w. Another tau afterwards is an empirical correction of the 
 """
 
 import copy
-from dataclasses import replace
 from typing import Literal, Self
 
 import torch
@@ -138,7 +137,7 @@ class Laplace:
         """Return the same approximation under another prior, without another pass over the data.
 
         Args:
-            prior_precision: tau, as in the constructor.
+            prior_precision: tau, as in the constructor; ``on_indefinite`` holds under it (the data pass for ``"ggn"``).
 
         Returns:
             Another object; this one stays as it is.
@@ -148,7 +147,7 @@ class Laplace:
         """
         found, other = self._known(), copy.copy(self)
         other.prior_precision, other.tuned = prior_precision, True
-        other._fitted = replace(found, posterior=found.curvature.with_prior(other.tau))
+        other._fitted = found.under(other.tau)
         return other
 
     def functional(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -238,7 +237,7 @@ class Laplace:
         Raises:
             ParameterError: if nothing has been fitted.
         """
-        return described(self.terms, self.curvature.size, self.tau, tuned=self.tuned)
+        return described(self.terms, self.curvature.size, self.tau, tuned=self.tuned, mended=self._known().mended)
 
     @property
     def _group(self) -> Group:

@@ -28,6 +28,8 @@ from weightlore.uncertainty.laplace.blocks import Block, Matrices, matrices_of
 
 __all__ = ["Directions", "directions", "layer_inputs", "unit_directions"]
 
+FIRST = 16  # examples that show how much memory one takes
+ENTRIES = 2**23  # numbers of a piece
 Columns = Callable[[Tensor], Tensor]
 
 
@@ -48,6 +50,11 @@ class Directions:
     matrices: Matrices
     inputs: tuple[Tensor, ...]
     backward: tuple[Tensor, ...]
+
+    @property
+    def each(self) -> int:
+        """How many numbers of inputs and directions an example has."""
+        return sum(part[0].numel() for part in (*self.inputs, *self.backward))
 
     def jacobian(self) -> Tensor:
         """Return the derivatives themselves, shape (N, K, P): sums of outer products, large."""
@@ -87,6 +94,9 @@ def directions(model: nn.Module, x: Tensor, columns: Columns, *, group: Group = 
 def unit_directions(model: nn.Module, x: Tensor, *, group: Group = None, batch_size: int = 500) -> Iterator[Directions]:
     """Return the directions of the outputs themselves, K = C, piece by piece.
 
+    The first piece has a few examples and shows how much memory one takes; the others have as many as fit into 32 MiB
+    in single precision.
+
     Args:
         model: as for ``directions``.
         x: inputs, shape (N, ...).
@@ -102,9 +112,11 @@ def unit_directions(model: nn.Module, x: Tensor, *, group: Group = None, batch_s
     Source: [khan2019approximate], the linearized network
     """
     require_counts(batch_size=batch_size)
-    which = matrices_of(model, group)
-    for piece in x.split(batch_size):
-        yield _directions(model, piece, _units, which)
+    which, start, count = matrices_of(model, group), 0, FIRST
+    while start < len(x):
+        found = _directions(model, x[start : start + min(count, batch_size)], _units, which)
+        start, count = start + len(found.outputs), max(1, ENTRIES // found.each)
+        yield found
 
 
 def layer_inputs(module: nn.Module, a: Tensor, block: Block) -> Tensor:

@@ -7,11 +7,13 @@ prior_over       tau of every covered parameter
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from weightlore.data import Split
+from weightlore.errors import require_finite
 from weightlore.networks.layered import require_counts
 from weightlore.parameters import flatten, layout
 from weightlore.training import in_mode
@@ -33,6 +35,7 @@ __all__ = ["Fitted", "Prior", "fit_curvature", "fitted", "prior_over"]
 
 Prior = float | Tensor | dict[str, float]
 ByLayers = Callable[..., Curvature]
+Instead = Callable[[], FullCurvature] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,8 @@ class Fitted:
         mode: theta_MAP, shape (P,), float64.
         log_likelihood: of the training data at the mode, in nats.
         posterior: under the prior.
+        instead: makes what is taken where an exact curvature is no precision; ``None`` if that is an error.
+        mended: whether it has been taken.
 
     Source: ours
     """
@@ -54,6 +59,20 @@ class Fitted:
     mode: Tensor
     log_likelihood: float
     posterior: Posterior
+    instead: Instead = None
+    mended: bool = False
+
+    def under(self, tau: Tensor) -> "Fitted":
+        """Return the same under another prior.
+
+        Args:
+            tau: prior precision, shape (P,).
+
+        Raises:
+            ParameterError: if H + diag(tau) is no precision, and nothing is taken instead.
+        """
+        curvature, posterior, mended = _settled(self.curvature, tau, None if self.mended else self.instead)
+        return replace(self, curvature=curvature, posterior=posterior, mended=self.mended or mended)
 
 
 def fitted(model: nn.Module, data: Split, terms: Terms, *, prior: Prior, batch_size: int) -> Fitted:
@@ -78,9 +97,12 @@ def fitted(model: nn.Module, data: Split, terms: Terms, *, prior: Prior, batch_s
     require_fitting(model, data)
     names = covered_by(model, data.x, terms.subset, stacklevel=3)
     tau = prior_over(model, names, prior)
-    curvature = fit_curvature(model, data, terms, names=names, tau=tau, batch_size=batch_size)
-    mode, posterior = flatten(model, named(names)).double(), curvature.with_prior(tau)
-    return Fitted(names, curvature, mode, _log_likelihood(model, data, terms, batch_size), posterior)
+    likely = _log_likelihood(model, data, terms, batch_size)
+    found = fit_curvature(model, data, terms, names=names, tau=tau, batch_size=batch_size)
+    instead = _instead(model, data, terms, found)
+    curvature, posterior, mended = _settled(found, tau, instead)
+    mode = flatten(model, named(names)).double()
+    return Fitted(names, curvature, mode, likely, posterior, instead, mended)
 
 
 def prior_over(model: nn.Module, names: tuple[str, ...], prior: Prior) -> Tensor:
@@ -126,31 +148,32 @@ def fit_curvature(
         rank = terms.rank or 0
         return fit_lowrank(model, data, terms.likelihood, rank=rank, noise_variance=noise, group=group)
     if terms.structure == "full" and (terms.subset == "all" or terms.curvature != "ggn"):
-        return _definite(model, data, terms, names, tau)
+        kind = terms.curvature
+        return fit_full(model, data, terms.likelihood, curvature=kind, noise_variance=noise, group=group)
     by_layers: dict[str, ByLayers] = {"full": fit_last_layer, "diag": fit_diag, "kron": fit_kron, "ekfac": fit_ekfac}
     found = by_layers[terms.structure]
     return found(model, data, terms.likelihood, noise_variance=noise, group=group, batch_size=batch_size)
 
 
-def _definite(model: nn.Module, data: Split, terms: Terms, names: tuple[str, ...], tau: Tensor) -> FullCurvature:
-    """Return a full curvature that is a precision with this prior, by the rule that was chosen."""
-    full = fit_full(
-        model,
-        data,
-        terms.likelihood,
-        curvature=terms.curvature,
-        noise_variance=terms.noise_variance,
-        group=named(names),
-    )
-    if terms.curvature != "exact" or terms.on_indefinite == "raise":
-        return full
+def _instead(model: nn.Module, data: Split, terms: Terms, found: Curvature) -> Instead:
+    """Return what makes the curvature that the chosen rule takes for an exact one that is no precision."""
+    if terms.curvature != "exact" or terms.on_indefinite == "raise" or not isinstance(found, FullCurvature):
+        return None
+    if terms.on_indefinite == "clip":
+        return partial(clipped, found)
+    noise, group = terms.noise_variance, named(found.names)
+    return partial(fit_full, model, data, terms.likelihood, noise_variance=noise, group=group)
+
+
+def _settled(curvature: Curvature, tau: Tensor, instead: Instead) -> tuple[Curvature, Posterior, bool]:
+    """Return a curvature that is a precision under the prior, the posterior, and whether it is another one."""
     try:
-        full.with_prior(tau)
+        return curvature, curvature.with_prior(tau), False
     except IndefiniteError:
-        if terms.on_indefinite == "clip":
-            return clipped(full)
-        return _definite(model, data, replace(terms, curvature="ggn"), names, tau)
-    return full
+        if instead is None:
+            raise
+    other = instead()
+    return other, other.with_prior(tau), True
 
 
 @torch.no_grad()
@@ -159,6 +182,6 @@ def _log_likelihood(model: nn.Module, data: Split, terms: Terms, batch_size: int
     with in_mode(model, training=False):
         for rows in torch.arange(len(data)).split(batch_size):
             batch = data[rows]
-            f = model(batch.x).double()
+            f = require_finite("the outputs of the network", model(batch.x)).double()
             total += float(log_likelihoods(f, batch.y, terms.likelihood, noise_variance=terms.noise_variance).sum())
     return total

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.data import Split
-from weightlore.errors import ParameterError, require_option
+from weightlore.errors import ParameterError, require_finite, require_option
 from weightlore.parameters import call, flatten, layout
 from weightlore.parameters.groups import Group
 from weightlore.training import in_mode
@@ -216,7 +216,7 @@ def _exact(model: nn.Module, data: Split, likelihood: Likelihood, noise_variance
 
         with in_mode(model, training=False):
             H = H + torch.func.jacrev(torch.func.grad(loss), chunk_size=128)(theta).detach().double()
-    return (H + H.mT) / 2
+    return require_finite("the second derivative of the loss", (H + H.mT) / 2)
 
 
 def _singular(factor: Tensor) -> bool:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from weightlore.data import Split
-from weightlore.errors import ParameterError
+from weightlore.errors import ParameterError, require_finite
 from weightlore.parameters import call, flatten
 from weightlore.parameters.groups import Group
 from weightlore.training import in_mode
@@ -38,7 +38,7 @@ def jacobians(
         f, shape (n, C), and J, shape (n, C, P), in the dtype of the model, without a graph.
 
     Raises:
-        ParameterError: if the model does not return a matrix.
+        ParameterError: if the model does not return a matrix, or one that is not finite.
 
     Example:
         >>> f, J = next(jacobians(nn.Linear(3, 2), torch.zeros(5, 3)))
@@ -64,7 +64,7 @@ def jacobians(
     for rows in x.split(piece):
         with in_mode(model, training=False):
             J, f = derived(theta, rows)
-        yield f.detach(), J.detach()
+        yield require_finite("the outputs of the network", f.detach()), J.detach()
 
 
 def curvature_rows(

@@ -14,7 +14,7 @@ The other structures take the last layer as a group: ``fit_kron(model, data, lik
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +27,12 @@ from weightlore.training.evaluation import require_fitting
 from weightlore.uncertainty.laplace.blocks import Matrices, matrices_of, named
 from weightlore.uncertainty.laplace.directions import Directions, unit_directions
 from weightlore.uncertainty.laplace.full import FullCurvature, FullPosterior, require_room
-from weightlore.uncertainty.laplace.roots import Likelihood, output_hessian
+from weightlore.uncertainty.laplace.roots import Likelihood, output_parts
 
 __all__ = ["LastLayerCurvature", "LastLayerPosterior", "fit_last_layer"]
 
 LARGEST = 10_000  # parameters: 0.8 GB
+STRIP = 8  # features whose products with the others are formed at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,39 +161,34 @@ def fit_last_layer(
     require_fitting(model, data)
     require_room(which.size, LARGEST, instead='structure="kron" or "diag" for this layer')
     places = which.blocks[0].places
-    H = torch.zeros(*places.shape, *places.shape, dtype=torch.float64, device=data.x.device)  # (C, I, C, I)
+    parts = partial(output_parts, likelihood=likelihood, noise_variance=noise_variance)
+    _, patterns = parts(torch.zeros(1, len(places), dtype=torch.float64, device=data.x.device))
+    sums = patterns.new_zeros(len(patterns), places.shape[1], places.shape[1])
     for found in unit_directions(model, data.x, group=named(which.names), batch_size=batch_size):
         _require_last(found)
-        Lambda = output_hessian(found.outputs, likelihood, noise_variance=noise_variance)
-        for c in range(len(places)):
-            _add(H[c, :, c:], found.inputs[0][:, 0], Lambda[:, c, c:])
-    return LastLayerCurvature(which.names, _placed(_mirrored(H), places), which)
+        weights, _ = parts(found.outputs.double())
+        _add(sums, found.inputs[0][:, 0].double(), weights)
+    return LastLayerCurvature(which.names, _placed(sums, patterns, places), which)
 
 
-def _add(blocks: Tensor, phi: Tensor, weights: Tensor) -> None:
-    """Add sum_n w_nd phi_n phi_n^T to blocks (I, D, I), each symmetric, so that its lower left quarter is left out."""
-    half, D = phi.shape[1] // 2, weights.shape[1]
-    weighted = weights[:, :, None] * phi[:, None]  # (N, D, I)
-    upper, lower = weighted.flatten(1), weighted[:, :, half:].flatten(1)
-    blocks[:half] += (phi[:, :half].mT @ upper).unflatten(1, (D, -1))
-    blocks[half:, :, half:] += (phi[:, half:].mT @ lower).unflatten(1, (D, -1))
+def _add(sums: Tensor, phi: Tensor, weights: Tensor) -> None:
+    """Add sum_n w_nk phi_n phi_n^T to sums (K, I, I); they are symmetric, and what lies far below the diagonal is left.
+
+    In float64, whatever the dtype of the network: of a direction that the data do not determine, single precision leaves
+    more than a small prior precision.
+    """
+    for start in range(0, phi.shape[1], STRIP):
+        strip = phi[:, start : start + STRIP, None] * phi[:, None, start:]  # (N, STRIP, I - start)
+        sums[:, start : start + STRIP, start:] += (weights.mT @ strip.flatten(1)).unflatten(1, strip.shape[1:])
 
 
-def _mirrored(H: Tensor) -> Tensor:
-    """Return (C, I, C, I) with what follows by symmetry filled in: of the blocks, and of each within itself."""
-    half = H.shape[1] // 2
-    for c in range(len(H)):
-        H[c, half:, c:, :half] = H[c, :half, c:, half:].permute(2, 1, 0)
-        H[c, :, c] = (H[c, :, c] + H[c, :, c].mT) / 2
-        H[c + 1 :, :, c] = H[c, :, c + 1 :].permute(1, 2, 0)
-    return H
-
-
-def _placed(H: Tensor, places: Tensor) -> Tensor:
-    """Return a matrix in the order of the parameters from blocks of two outputs, (C, I, C, I) -> (P, P)."""
-    order, placed = places.flatten().argsort(), H.new_empty(places.numel(), places.numel())
-    for row, found in zip(places, H, strict=True):
-        placed[row] = found.flatten(1)[:, order]
+def _placed(sums: Tensor, patterns: Tensor, places: Tensor) -> Tensor:
+    """Return sum_k patterns_k (x) sums_k in the order of the parameters, (K, C, C) and (K, I, I) -> (P, P)."""
+    whole = (sums.triu() + sums.triu(1).mT).flatten(1)
+    order, placed = places.flatten().argsort(), sums.new_empty(places.numel(), places.numel())
+    for row, pattern in zip(places, patterns.unbind(1), strict=True):
+        blocks = (pattern.mT @ whole).unflatten(1, sums.shape[1:])  # (C, I, I)
+        placed[row] = blocks.transpose(0, 1).flatten(1)[:, order]
     return placed
 
 

@@ -12,6 +12,7 @@ priors can be asked after one look at the inputs:
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Literal
 
 import torch
@@ -178,11 +179,14 @@ def drawn(
 
 def _spread(posterior: Posterior, pieces: Iterable[Piece], terms: Terms) -> tuple[Tensor, Tensor]:
     """Return means and covariances, or variances (N, C) alone where they will do and there is a shorter way."""
-    held = list(pieces)
-    two_classes = terms.likelihood == "classification" and held[0][0].shape[1] == 2  # need their covariance
+    coming = iter(pieces)
+    first = next(coming)
+    every = chain((first,), coming)  # one after the other: a piece may be as large as memory allows
+    two_classes = terms.likelihood == "classification" and first[0].shape[1] == 2  # need their covariance
     if two_classes or not isinstance(posterior, Alone):
-        return covariances(posterior, held)
-    return torch.cat([f.double() for f, _ in held]), torch.cat([posterior.alone(seen) for _, seen in held])
+        return covariances(posterior, every)
+    means, variances = zip(*((f.double(), posterior.alone(seen)) for f, seen in every), strict=True)
+    return torch.cat(means), torch.cat(variances)
 
 
 def _given(generator: torch.Generator | None, what: str) -> torch.Generator:

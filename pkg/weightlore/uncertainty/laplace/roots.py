@@ -5,6 +5,7 @@ regression       Lambda = I / s2                    Gaussian noise of variance s
 
 output_hessian    Lambda, one matrix for each example
 output_root       R with R R^T = Lambda: what is propagated backwards, column by column
+output_parts      Lambda as a sum of patterns, the same for all examples, with weights of each
 log_likelihoods   ln p(y | f), each example's own
 output_gradient   the derivative of -ln p(y | f) in f
 """
@@ -17,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from weightlore.data.split import require_labels
-from weightlore.errors import ParameterError, require_option
+from weightlore.errors import ParameterError, require_finite, require_option
 
-__all__ = ["Likelihood", "log_likelihoods", "output_gradient", "output_hessian", "output_root"]
+__all__ = ["Likelihood", "log_likelihoods", "output_gradient", "output_hessian", "output_parts", "output_root"]
 
 Likelihood = Literal["classification", "regression"]
 
@@ -71,6 +72,34 @@ def output_root(f: Tensor, likelihood: Likelihood, *, noise_variance: float = 1.
     p = f.softmax(-1)
     root = p.sqrt()
     return torch.diag_embed(root) - p.unsqueeze(-1) * root.unsqueeze(-2)
+
+
+def output_parts(f: Tensor, likelihood: Likelihood, *, noise_variance: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Return the second derivative of the loss of each example as a sum of few patterns that all examples share.
+
+        Lambda = sum_{c < d} p_c p_d (e_c - e_d)(e_c - e_d)^T,   or   1/s2 times the unit matrix
+
+    Args:
+        f: outputs, shape (N, C).
+        likelihood: what they mean.
+        noise_variance: s2 > 0, of a regression's targets.
+
+    Returns:
+        Weights, shape (N, K), at least 0, and patterns, shape (K, C, C): K = C (C - 1) / 2 in a classification, else 1.
+
+    Raises:
+        ParameterError: as ``output_hessian``.
+
+    Source: ours; the matrix of a graph whose edges weigh p_c p_d, because the probabilities sum to 1
+    """
+    _require(f, likelihood, noise_variance)
+    units = torch.eye(f.shape[1], dtype=f.dtype, device=f.device)
+    if likelihood == "regression":
+        return torch.full_like(f[:, :1], 1 / noise_variance), units[None]
+    p = f.softmax(-1)
+    c, d = torch.triu_indices(f.shape[1], f.shape[1], 1, device=f.device)
+    apart = units[c] - units[d]
+    return p[:, c] * p[:, d], apart.unsqueeze(-1) * apart.unsqueeze(-2)
 
 
 def output_gradient(f: Tensor, y: Tensor, likelihood: Likelihood, *, noise_variance: float = 1.0) -> Tensor:
@@ -132,7 +161,7 @@ def _targets(f: Tensor, y: Tensor) -> Tensor:
             f"a regression needs floating targets of the outputs' shape {tuple(f.shape)}, got {tuple(y.shape)}, "
             f'{y.dtype}; class numbers go with likelihood="classification"'
         )
-    return y.reshape(f.shape).to(f.dtype)
+    return require_finite("the targets", y).reshape(f.shape).to(f.dtype)
 
 
 def _require(f: Tensor, likelihood: Likelihood, noise_variance: float) -> None:

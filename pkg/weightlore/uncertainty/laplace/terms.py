@@ -69,7 +69,7 @@ class Terms:
             raise ParameterError('a subnetwork has a full precision: say structure="full" with subset="subnetwork"')
 
 
-def described(terms: Terms, size: int, tau: Tensor, *, tuned: bool) -> str:
+def described(terms: Terms, size: int, tau: Tensor, *, tuned: bool, mended: bool = False) -> str:
     """Return in words what has been approximated, and what has not.
 
     Args:
@@ -77,15 +77,23 @@ def described(terms: Terms, size: int, tau: Tensor, *, tuned: bool) -> str:
         size: P.
         tau: prior precision, shape (P,).
         tuned: whether it was changed after training.
+        mended: whether an exact second derivative was no precision, so that the rule for it was followed.
 
     Source: ours
     """
     prior = f"{float(tau[0]):g}" if bool((tau == tau[0]).all()) else f"{float(tau.min()):g} to {float(tau.max()):g}"
+    count = str(size) if terms.size is None else f"{terms.size} of {size}"
     lines = [
-        f"Laplace approximation of {size} parameters, structure {terms.structure!r}, subset {terms.subset!r}, "
+        f"Laplace approximation of {count} parameters, structure {terms.structure!r}, subset {terms.subset!r}, "
         f"curvature {terms.curvature!r}, prior precision {prior}.",
         "It is local: one Gaussian around one mode.",
     ]
+    if mended:
+        done = {
+            "clip": "its negative eigenvalues were set to zero",
+            "ggn": "the Gauss-Newton matrix was taken instead",
+        }
+        lines.append(f"The exact second derivative is no precision here: {done[terms.on_indefinite]}.")
     if tuned:
         lines.append(
             "The prior precision was changed after training: the parameters are no mode under it, so that this is an "
