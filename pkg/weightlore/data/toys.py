@@ -34,6 +34,10 @@ def two_moons(n: int, *, noise: float = 0.1, generator: torch.Generator) -> Spli
     Raises:
         ParameterError: if n < 1 or noise < 0.
 
+    Example:
+        >>> two_moons(6, generator=torch.Generator().manual_seed(0)).y
+        tensor([0, 1, 0, 1, 0, 1])
+
     Source: ours, after a well-known figure.
     """
     _require(n, noise)
@@ -122,6 +126,11 @@ def heteroscedastic_sine(
 
     Raises:
         ParameterError: if n < 1, noise < 0, or the gap does not lie within [0, 1].
+
+    Example:
+        >>> data = heteroscedastic_sine(100, gap=(0.55, 0.75), generator=torch.Generator().manual_seed(0))
+        >>> data.x.shape, bool(((data.x > 0.55) & (data.x < 0.75)).any())
+        (torch.Size([100, 1]), False)
 
     Source: ours, because with known noise an estimate of the noise can be wrong.
     """

@@ -121,6 +121,15 @@ def structure_sweep(
         ParameterError: if there is no capacity or one training set only, x is not as described, or a prediction has
             another shape than the truth.
 
+    Example:
+        >>> import math
+        >>> from weightlore.data import heteroscedastic_sine
+        >>> draw, g = lambda g: heteroscedastic_sine(50, generator=g), torch.Generator().manual_seed(0)
+        >>> known = {"truth": lambda x: (2 * math.pi * x).sin(), "noise": lambda x: 0.05 + 0.25 * x, "draw": draw}
+        >>> found = structure_sweep(fit_polynomial, [1, 5], torch.rand(20, 1).double(), **known, generator=g)
+        >>> found.bias2.mean((1, 2)) > found.noise.mean((1, 2))
+        tensor([ True, False])
+
     Source: [geman1992dilemma], Sec. 3; [gawlikowski2023uncertainty], factor III: errors in the model structure
     """
     require_rows("x", x)
@@ -157,6 +166,12 @@ def fit_polynomial(degree: int, data: Split, generator: torch.Generator) -> Call
     Raises:
         ParameterError: if the degree is negative, or data are not as described.
 
+    Example:
+        >>> x = torch.tensor([[0.0], [0.5], [1.0]]).double()
+        >>> line = fit_polynomial(1, Split(x, 2 * x), torch.Generator())
+        >>> line(torch.tensor([[2.0]]).double())
+        tensor([[4.]], dtype=torch.float64)
+
     Source: ours, because a polynomial shows both sides of the dilemma in a second
     """
     if degree < 0:
@@ -179,6 +194,11 @@ def fit_network(width: int, data: Split, generator: torch.Generator) -> Callable
 
     Raises:
         ParameterError: if the width is below 1, or data are not as described.
+
+    Example:
+        >>> x = torch.tensor([[0.0], [0.5], [1.0]]).double()
+        >>> fit_network(4, Split(x, 2 * x), torch.Generator().manual_seed(0))(x).shape
+        torch.Size([3, 1])
 
     Source: ours, because the dilemma of networks is not that of polynomials
     """

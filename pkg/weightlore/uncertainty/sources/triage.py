@@ -73,6 +73,11 @@ def triage_splits(
         ParameterError: if there is no such shift, kind or digit, or nothing is left.
         MissingExtra: if photographs are asked for and pillow is not installed.
 
+    Example:
+        >>> found = triage_splits("blur", unknown=("uniform_noise",), generator=torch.Generator().manual_seed(0))
+        >>> len(found.in_domain), list(found.shifted), list(found.unknown)
+        (540, [1, 2, 3, 4, 5], ['uniform_noise'])
+
     Source: [gawlikowski2023uncertainty], in-domain, domain-shift and out-of-domain uncertainty; the sets are ours
     """
     if not unknown and not held_out:

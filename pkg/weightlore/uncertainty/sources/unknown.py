@@ -35,6 +35,13 @@ def unknown_inputs(x: Tensor, kind: Unknown, *, generator: torch.Generator) -> T
         ParameterError: if there is no such kind, or x is not as described.
         MissingExtra: if photographs are asked for and pillow is not installed.
 
+    Example:
+        >>> from weightlore.data import digits
+        >>> x = digits("test").x[:5]
+        >>> strange = unknown_inputs(x, "permuted_pixels", generator=torch.Generator().manual_seed(0))
+        >>> strange.shape, torch.equal(strange.sort(1).values, x.sort(1).values)
+        (torch.Size([5, 64]), True)
+
     Source: [gawlikowski2023uncertainty], factor V: errors caused by unknown data; the three kinds are ours
     """
     require_option("kind", kind, Unknown)

@@ -84,6 +84,15 @@ def training_variability(
     Raises:
         ParameterError: if a number is out of range, or the data do not fit the network.
 
+    Example:
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import mlp
+        >>> g, make = torch.Generator().manual_seed(0), lambda g: mlp((64, 8, 10), generator=g)
+        >>> train, test = digits("train")[:50], digits("test")
+        >>> found = training_variability(make, train, test, varied="order", runs=2, generator=g)
+        >>> found.prediction.probs.shape
+        torch.Size([2, 540, 10])
+
     Source: [gawlikowski2023uncertainty], factor IV: errors in the training procedure
     """
     require_option("varied", varied, Varied)
