@@ -18,7 +18,7 @@ def dotted(path):
 
 SHOWN = [dotted(path) for path, text in package().items() if ">>> " in text]
 # Rows of the survey's table whose functions and classes have an example each.
-EXEMPLIFIED = [row for row in coverage.rows() if row["id"][0] == "D" or row["id"] == "G9"]
+EXEMPLIFIED = [row for row in coverage.rows() if row["id"][0] in "DXBV" or row["id"] in ("G9", "E21")]
 
 
 def complaints(module):

@@ -42,6 +42,10 @@ def diabetes(split: DigitSplit = "test", *, standardize: bool = True, dtype: tor
     Raises:
         ParameterError: if there is no such split, or the dtype is not floating.
 
+    Example:
+        >>> diabetes("train").x.shape
+        torch.Size([265, 10])
+
     Source: [pedregosa2011sklearn], which distributes the table; the splits are ours.
     """
     return _part(_diabetes, split, standardize, dtype)
@@ -61,6 +65,10 @@ def breast_cancer(split: DigitSplit = "test", *, standardize: bool = True, dtype
 
     Raises:
         ParameterError: as ``diabetes``.
+
+    Example:
+        >>> breast_cancer("train").x.shape
+        torch.Size([341, 30])
 
     Source: [pedregosa2011sklearn], which distributes the table; the splits are ours.
     """

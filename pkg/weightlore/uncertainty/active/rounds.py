@@ -126,6 +126,13 @@ def run(
     Raises:
         ParameterError: if a number is out of range, there is no such acquisition, or the pool is too small.
 
+    Example:
+        >>> from weightlore.data import digits
+        >>> learn = lambda known, generator: lambda x: torch.full((2, len(x), 10), 0.1)
+        >>> train, test, generator = digits("train"), digits("test"), torch.Generator().manual_seed(0)
+        >>> run(learn, train, test, rounds=2, generator=generator).labeled
+        tensor([20, 30, 40])
+
     Source: [gawlikowski2023uncertainty], active learning as a task; the protocol is ours
     """
     names: tuple[Acquisition, ...] = ("random", *(name for name in acquisitions if name != "random"))

@@ -189,6 +189,12 @@ def mc_batch_norm(
     Raises:
         ParameterError: as ``MCBatchNorm``, or if x is empty or not finite.
 
+    Example:
+        >>> net, data = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), Split(torch.eye(2), torch.zeros(2).long())
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> mc_batch_norm(net, torch.zeros(5, 2), data=data, batch_size=2, samples=4, generator=generator).probs.shape
+        torch.Size([4, 5, 3])
+
     Source: [teye2018batchnorm], algorithm of prediction by sampled batches
     """
     network = MCBatchNorm(model, data, batch_size=batch_size)

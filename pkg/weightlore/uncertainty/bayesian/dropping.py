@@ -166,6 +166,11 @@ def mc_dropout(
     Raises:
         ParameterError: if the model has no dropout layer, or an argument is out of range or not finite.
 
+    Example:
+        >>> net = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+        >>> mc_dropout(net, torch.zeros(5, 2), samples=4, generator=torch.Generator().manual_seed(0)).probs.shape
+        torch.Size([4, 5, 3])
+
     Source: [gal2016dropout], predictive distribution by sampled masks
     """
     return MCDropout(model).predict(

@@ -49,6 +49,13 @@ def predict_members(
         ParameterError: if the model has no layer that draws, x is empty or not finite, an argument is out of range, or
             the outputs are not what they should be.
 
+    Example:
+        >>> from weightlore.networks import healthy
+        >>> from weightlore.uncertainty.bayesian import variational
+        >>> x, generator = torch.zeros(5, 64, dtype=torch.float64), torch.Generator().manual_seed(0)
+        >>> predict_members(variational(healthy()), x, samples=4, generator=generator).probs.shape
+        torch.Size([4, 5, 10])
+
     Source: [gawlikowski2023uncertainty], the predictive distribution as an average over parameters
     """
     require_counts(samples=samples, batch_size=batch_size)

@@ -92,6 +92,10 @@ class ScaleMixture:
     Raises:
         ParameterError: if a number is out of range.
 
+    Example:
+        >>> ScaleMixture(0.5, 1.0, 0.1).log_prob(torch.tensor([0.0, 1.0]))
+        tensor([ 0.7858, -2.1121])
+
     Source: [blundell2015weight], Eq. (7)
     """
 

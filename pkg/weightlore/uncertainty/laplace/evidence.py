@@ -46,6 +46,13 @@ def log_marginal_likelihood(posterior: Laplace, prior_precision: float | Tensor 
     Raises:
         ParameterError: if nothing has been fitted, or tau is zero: an improper prior gives no evidence.
 
+    Example:
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy
+        >>> posterior = Laplace(healthy(), "classification", subset="last_layer", structure="full").fit(digits("train"))
+        >>> log_marginal_likelihood(posterior, 1.0) > log_marginal_likelihood(posterior, 10.0)
+        True
+
     Source: [mackay1992practical]; [immer2021evidence], with the Gauss-Newton matrix of a network
     """
     asked = posterior if prior_precision is None else posterior.with_prior(prior_precision)
@@ -85,6 +92,13 @@ def tune_prior_precision(
 
     Warns:
         UncertaintyWarning: if the best value is at an end of the grid, where a better one may lie beyond.
+
+    Example:
+        >>> from weightlore.data import digits
+        >>> from weightlore.networks import healthy
+        >>> posterior = Laplace(healthy(), "classification", subset="last_layer", structure="full").fit(digits("train"))
+        >>> round(float(tune_prior_precision(posterior).tau[0]), 2)
+        0.56
 
     Source: [mackay1992practical], [immer2021evidence]; validation as in [ritter2018laplace]
     """

@@ -153,6 +153,12 @@ def fit_full(
     Raises:
         ParameterError: if there are more than 3,000 parameters, or the data do not fit the likelihood.
 
+    Example:
+        >>> data = Split(torch.tensor([[1.0, 0.0], [2.0, 1.0]]), torch.zeros(2, 1))
+        >>> fit_full(nn.Linear(2, 1, bias=False), data, "regression").hessian
+        tensor([[5., 2.],
+                [2., 1.]], dtype=torch.float64)
+
     Source: [mackay1992practical], exact; [khan2019approximate], Gauss-Newton
     """
     require_option("curvature", curvature, CurvatureKind)

@@ -124,6 +124,12 @@ def kronecker_factors(
     Raises:
         ParameterError: as ``fit_kron``.
 
+    Example:
+        >>> data = Split(torch.tensor([[1.0], [2.0]]), torch.zeros(2, 1))
+        >>> factors = kronecker_factors(nn.Linear(1, 1, bias=False), data, "regression")
+        >>> float(factors.inputs[0]), float(factors.outputs[0])
+        (2.5, 2.0)
+
     Source: [martens2015kfac]; [grosse2016conv]
     """
     which = matrices_of(model, group)

@@ -41,6 +41,11 @@ def probit_probs(mean: Tensor, covariance: Tensor) -> Tensor:
     Raises:
         ParameterError: if shapes do not fit, an entry is not finite, or a variance is below zero by more than rounding.
 
+    Example:
+        >>> m, V = torch.tensor([[2.0, 0.0, 0.0]]), torch.diag(torch.tensor([4.0, 0.0, 0.0]))[None]
+        >>> m.softmax(1), probit_probs(m, V)
+        (tensor([[0.7870, 0.1065, 0.1065]]), tensor([[0.6351, 0.1824, 0.1824]]))
+
     Source: [mackay1992practical]; for several classes [lu2020meanfield]
     """
     m, v = _given(mean, covariance)
@@ -71,6 +76,11 @@ def sampled_probs(mean: Tensor, covariance: Tensor, *, samples: int, generator: 
     Raises:
         ParameterError: as for ``probit_probs``, or if ``samples`` is below 1.
 
+    Example:
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> sampled_probs(torch.zeros(2, 3), torch.ones(2, 3), samples=4, generator=generator).shape
+        torch.Size([4, 2, 3])
+
     Source: [mackay1992practical]
     """
     require_counts(samples=samples)
@@ -99,6 +109,10 @@ def bridge_alpha(mean: Tensor, covariance: Tensor) -> Tensor:
 
     Raises:
         ParameterError: as for ``probit_probs``, or if a variance is zero: a Dirichlet without spread does not exist.
+
+    Example:
+        >>> bridge_alpha(torch.zeros(1, 3), torch.ones(1, 3))
+        tensor([[1., 1., 1.]])
 
     Source: [mackay1998basis], [hobbhahn2022bridge]
     """

@@ -170,6 +170,11 @@ def fit_lowrank(
     Raises:
         ParameterError: if the rank is no whole number >= 1, or the data do not fit the likelihood.
 
+    Example:
+        >>> data = Split(torch.tensor([[1.0], [2.0]]), torch.zeros(2, 1))
+        >>> round(float(fit_lowrank(nn.Linear(1, 1, bias=False), data, "regression", rank=1).values), 3)
+        5.0
+
     Source: [maddox2020dimensionality], [lee2020sparse]; in pieces, which is ours
     """
     require_counts(rank=rank)

@@ -172,6 +172,11 @@ def fit_subnetwork(
     Raises:
         ParameterError: if m is out of range, or larger than a full precision may be.
 
+    Example:
+        >>> data = Split(torch.tensor([[1.0, 3.0]]), torch.zeros(1, 1))
+        >>> fit_subnetwork(nn.Linear(2, 1, bias=False), data, "regression", size=1, tau=1.0).indices
+        tensor([0])
+
     Source: [daxberger2021subnetwork]
     """
     require_room(size, LARGEST, instead="a smaller size")

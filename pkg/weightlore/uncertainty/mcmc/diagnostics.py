@@ -124,6 +124,11 @@ def running_kl(draws: Tensor, mean: Tensor, covariance: Tensor, *, at: Sequence[
     Raises:
         ParameterError: if shapes do not fit, a number is not finite, C has no factor, or an s is out of range.
 
+    Example:
+        >>> draws = torch.tensor([[-1.0], [1.0], [-1.0], [1.0]])
+        >>> round(float(running_kl(draws, torch.zeros(1), torch.ones(1, 1), at=[4])), 6)
+        0.0
+
     Source: ours, because a known posterior shows when a chain may stop; the divergence is that of two Gaussians
     """
     chains = draws[:, None] if isinstance(draws, Tensor) and draws.ndim == 2 else draws

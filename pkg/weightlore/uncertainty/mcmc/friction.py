@@ -41,6 +41,13 @@ class SGHMC(StochasticSampler):
     Raises:
         ParameterError: if a number is out of its range.
 
+    Example:
+        >>> net = nn.Linear(2, 1)
+        >>> chance = torch.Generator().manual_seed(0)
+        >>> sampler = SGHMC(net.parameters(), 1e-4, num_data=100, prior_precision=1.0, generator=chance)
+        >>> net(torch.ones(5, 2)).square().mean().backward()
+        >>> sampler.step()
+
     Source: [chen2014sghmc], the update in the form of momentum
     """
 
@@ -104,6 +111,13 @@ class SGNHT(StochasticSampler):
 
     Raises:
         ParameterError: if a number is out of its range.
+
+    Example:
+        >>> net = nn.Linear(2, 1)
+        >>> chance = torch.Generator().manual_seed(0)
+        >>> sampler = SGNHT(net.parameters(), 1e-4, num_data=100, prior_precision=1.0, generator=chance)
+        >>> net(torch.ones(5, 2)).square().mean().backward()
+        >>> sampler.step()
 
     Source: [ding2014thermostats], the algorithm with one thermostat, velocities times the root of the step
     """

@@ -102,6 +102,11 @@ def energy(phase: Phase, inverse_mass: Tensor | float = 1.0) -> Tensor:
     Returns:
         Shape (C,), in nats.
 
+    Example:
+        >>> start = Phase.at(lambda q: -q.square().sum(1) / 2, torch.ones(1, 2), torch.ones(1, 2))
+        >>> energy(start)
+        tensor([2.])
+
     Source: [duane1987hybrid], the Hamiltonian
     """
     return torch.as_tensor(inverse_mass * phase.momentum.square()).sum(1) / 2 - phase.value

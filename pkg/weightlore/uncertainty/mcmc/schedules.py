@@ -103,6 +103,10 @@ class DecayingSchedule:
     Raises:
         ParameterError: if a number is out of its range.
 
+    Example:
+        >>> [round(DecayingSchedule(1.0, power=1.0)(step, 4).step_size, 2) for step in (1, 2, 4)]
+        [1.0, 0.5, 0.25]
+
     Source: [welling2011sgld], its polynomial step sizes
     """
 
@@ -145,6 +149,10 @@ class ConstantSchedule:
 
     Raises:
         ParameterError: if a number is out of its range.
+
+    Example:
+        >>> [ConstantSchedule(0.1, burn_in=0.5)(step, 4).keep for step in (1, 2, 3, 4)]
+        [False, False, True, True]
 
     Source: ours, because a fixed step has a bias that can be computed
     """
