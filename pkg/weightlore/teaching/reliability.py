@@ -41,6 +41,16 @@ def reliability_picture(ax: Axes, curve: ReliabilityCurve, *, counts: bool = Tru
     Raises:
         ParameterError: if the curve is none, or the axes are not matplotlib's.
 
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> from weightlore.uncertainty.calibration import reliability_curve
+        >>> p = torch.tensor([[0.75, 0.25], [0.75, 0.25]])
+        >>> fig, ax = plt.subplots()
+        >>> reliability_picture(ax, reliability_curve(p, torch.tensor([0, 1]), bins=2))
+        >>> ax.get_xlabel()
+        'confidence in the predicted class'
+        >>> plt.close(fig)
+
     Source: ours, after the diagram of [degroot1983forecasters] with the bars of [brocker2007reliability]
     """
     if not isinstance(ax, Axes) or not isinstance(curve, ReliabilityCurve):

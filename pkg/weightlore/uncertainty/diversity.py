@@ -124,6 +124,11 @@ def disagreement(p: Members, y: Tensor) -> float:
     Raises:
         ParameterError: as ``pair_shares``.
 
+    Example:
+        >>> p = torch.tensor([[[0.9, 0.1], [0.9, 0.1]], [[0.8, 0.2], [0.4, 0.6]]])
+        >>> disagreement(p, torch.tensor([0, 1]))
+        0.5
+
     Source: [kuncheva2003diversity], disagreement measure
     """
     pairs = pair_shares(p, y)
@@ -145,6 +150,11 @@ def q_statistic(p: Members, y: Tensor) -> float:
 
     Raises:
         ParameterError: as ``pair_shares``.
+
+    Example:
+        >>> p = torch.tensor([[[0.9, 0.1], [0.2, 0.8]], [[0.8, 0.2], [0.4, 0.6]]])
+        >>> q_statistic(p, torch.tensor([0, 0]))
+        1.0
 
     Source: [kuncheva2003diversity], Q statistic
     """
@@ -176,6 +186,11 @@ def double_fault(p: Members, y: Tensor) -> float:
 
     Raises:
         ParameterError: as ``pair_shares``.
+
+    Example:
+        >>> p = torch.tensor([[[0.9, 0.1], [0.9, 0.1]], [[0.8, 0.2], [0.4, 0.6]]])
+        >>> double_fault(p, torch.tensor([1, 1]))
+        0.5
 
     Source: [kuncheva2003diversity], double-fault measure
     """

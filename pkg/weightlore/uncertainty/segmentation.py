@@ -153,6 +153,12 @@ def pixel_maps(p: Tensor) -> PixelMaps:
     Raises:
         ParameterError: if these are no probabilities.
 
+    Example:
+        >>> p = torch.tensor([0.5, 0.5]).reshape(1, 1, 2, 1, 1).expand(2, 3, 2, 4, 4)
+        >>> maps = pixel_maps(p)
+        >>> maps.predictive_entropy.shape, maps.predictive_entropy[0, 0, 0], maps.mutual_information[0, 0, 0]
+        (torch.Size([3, 4, 4]), tensor(0.6931), tensor(0.))
+
     Source: [gawlikowski2023uncertainty], uncertainty maps in segmentation
     """
     return PixelMaps(
@@ -184,6 +190,13 @@ def structure_uncertainty(p: Tensor, structure: int, *, labels: Tensor | None = 
 
     Raises:
         ParameterError: if these are no probabilities, the structure is no class, or label maps do not fit.
+
+    Example:
+        >>> p = torch.zeros(2, 1, 2, 1, 2)
+        >>> p[0, 0, 1], p[1, 0, 1] = torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 0.0]])
+        >>> p[:, :, 0] = 1 - p[:, :, 1]
+        >>> structure_uncertainty(p, 1).overlap
+        tensor([0.5000], dtype=torch.float64)
 
     Source: [roy2019segmentation], structure-wise uncertainty
     """
@@ -285,6 +298,11 @@ def pavpu(
 
     Raises:
         ParameterError: if the maps do not fit, or a number is out of range.
+
+    Example:
+        >>> doubt, right = torch.tensor([[[0.1, 0.9], [0.1, 0.1]]]), torch.tensor([[[True, False], [True, False]]])
+        >>> pavpu(doubt, right, threshold=0.5, window=1).overall
+        0.75
 
     Source: [mukhoti2018segmentation], patch accuracy against patch uncertainty; edges and ties are ours
     """

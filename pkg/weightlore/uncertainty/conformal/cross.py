@@ -38,6 +38,15 @@ class CrossConformalRegressor:
     Raises:
         ParameterError: if the level or the number of folds is out of range.
 
+    Example:
+        >>> def learn(data, generator):
+        ...     return lambda x: data.y.mean().expand(len(x))
+        >>> data = Split(torch.zeros(40, 1), torch.arange(40.0))
+        >>> found = CrossConformalRegressor(learn, level=0.8, folds=10)
+        >>> interval = found.fit(data, generator=torch.Generator().manual_seed(0)).predict(torch.zeros(2, 1))
+        >>> interval.width > 30
+        tensor([True, True])
+
     Source: [barber2021jackknife], jackknife+ and CV+
     """
 

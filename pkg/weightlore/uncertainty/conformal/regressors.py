@@ -99,6 +99,13 @@ class ConformalizedQuantileRegressor:
     Raises:
         ParameterError: if the level is out of range.
 
+    Example:
+        >>> y = torch.arange(19.0)
+        >>> fitted = ConformalizedQuantileRegressor(level=0.9).fit(0 * y, 0 * y + 10, y)
+        >>> ends = fitted.predict(torch.zeros(1), torch.ones(1))
+        >>> ends.lower, ends.upper
+        (tensor([-7.]), tensor([8.]))
+
     Source: [romano2019cqr], conformalized quantile regression, both variants
     """
 

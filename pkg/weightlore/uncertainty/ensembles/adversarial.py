@@ -64,6 +64,14 @@ def fgsm_augmented_loss(
     Raises:
         ParameterError: if x is not floating or epsilon not a size.
 
+    Example:
+        >>> from weightlore.networks import mlp
+        >>> model = mlp((2, 4, 2), generator=torch.Generator().manual_seed(0))
+        >>> x, y = torch.ones(3, 2, dtype=torch.float64), torch.tensor([0, 1, 0])
+        >>> plain, pushed = (fgsm_augmented_loss(model, x, y, epsilon=epsilon) for epsilon in (0.0, 0.01))
+        >>> bool(pushed > plain)
+        True
+
     Source: [lakshminarayanan2017ensembles], Algorithm 1; [goodfellow2015explaining]
     """
     x = _ready(x, epsilon)

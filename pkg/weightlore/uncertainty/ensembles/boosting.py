@@ -145,6 +145,15 @@ def boosted_ensemble(
     Raises:
         ParameterError: if an argument is out of range, or the first member is no better than guessing.
 
+    Example:
+        >>> from weightlore.data import two_moons
+        >>> from weightlore.networks import mlp
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> data = two_moons(60, generator=drawn)
+        >>> found = boosted_ensemble(lambda own: mlp((2, 2), generator=own), data, rounds=3, generator=drawn)
+        >>> len(found.members)
+        3
+
     Source: [hastie2009adaboost], SAMME
     """
     require_counts(rounds=rounds)

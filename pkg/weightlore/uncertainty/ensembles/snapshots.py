@@ -28,6 +28,12 @@ __all__ = ["FastGeometricEnsemble", "SnapshotEnsemble", "fit_fast_geometric", "f
 class SnapshotEnsemble(DeepEnsemble):
     """Copies of one network at the ends of the cycles of its training, first cycle first.
 
+    Example:
+        >>> from weightlore.networks import mlp
+        >>> members = tuple(mlp((2, 3), generator=torch.Generator().manual_seed(s)) for s in range(4))
+        >>> SnapshotEnsemble(members).last(2).predict(torch.zeros(5, 2, dtype=torch.float64)).probs.shape
+        torch.Size([2, 5, 3])
+
     Source: [huang2017snapshot]
     """
 
@@ -46,6 +52,12 @@ class SnapshotEnsemble(DeepEnsemble):
 @dataclass(frozen=True, eq=False)
 class FastGeometricEnsemble(DeepEnsemble):
     """Copies of one network along a path of low loss, in the order in which they were taken.
+
+    Example:
+        >>> from weightlore.networks import mlp
+        >>> members = tuple(mlp((2, 3), generator=torch.Generator().manual_seed(s)) for s in range(4))
+        >>> FastGeometricEnsemble(members).predict(torch.zeros(5, 2, dtype=torch.float64)).probs.shape
+        torch.Size([4, 5, 3])
 
     Source: [garipov2018surfaces]
     """
@@ -144,6 +156,13 @@ def fit_fast_geometric(
 
     Raises:
         ParameterError: if a number is out of range, a cycle has an odd number of steps, or ``training.fit`` raises one.
+
+    Example:
+        >>> from weightlore.networks import mlp
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> data = Split(torch.eye(4).double(), torch.tensor([0, 1, 0, 1]))
+        >>> len(fit_fast_geometric(mlp((4, 2), generator=generator), data, generator=generator, members=3))
+        3
 
     Source: [garipov2018surfaces], fast geometric ensembling
     """

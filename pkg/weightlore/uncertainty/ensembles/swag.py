@@ -43,6 +43,13 @@ class SWAG(SWA):
     Raises:
         ParameterError: as ``SWA``.
 
+    Example:
+        >>> swag = SWAG(nn.Linear(3, 2))
+        >>> for _ in range(3):
+        ...     swag.collect()
+        >>> len(swag.ensemble(5, generator=torch.Generator().manual_seed(0)))
+        5
+
     Source: [maddox2019swag], SWAG
     """
 

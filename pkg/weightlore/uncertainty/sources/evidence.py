@@ -41,6 +41,13 @@ def maximize_evidence(x: Tensor, y: Tensor) -> BayesianLinearRegression:
     Raises:
         ParameterError: if shapes do not fit, an entry is not finite, or the targets lie on the model without noise.
 
+    Example:
+        >>> drawn = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(2000, 1, generator=drawn, dtype=torch.float64)
+        >>> y = x + torch.randn(2000, 1, generator=drawn, dtype=torch.float64)
+        >>> round(maximize_evidence(x, y).noise_variance, 1)
+        1.0
+
     Source: [mackay1992practical], updates of the hyperparameters; as [bishop2006pattern], Eq. (3.91)-(3.95)
     """
     noise = float(y.detach().double().square().mean()) or 1.0

@@ -68,6 +68,15 @@ def reducibility_curve(
     Raises:
         ParameterError: if a size or the number of repeats is out of range, or a part is not finite.
 
+    Example:
+        >>> from weightlore.uncertainty.sources import decompose_variance
+        >>> def learn(data, generator):
+        ...     means = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1) / len(data)
+        ...     return lambda x: decompose_variance(means, torch.ones(2, 1, 1))
+        >>> pool = Split(torch.zeros(20, 1), torch.zeros(20, 1))
+        >>> reducibility_curve(learn, pool, torch.zeros(1, 1), sizes=(5, 10), generator=torch.Generator()).model
+        tensor([[0.0400, 0.0100]], dtype=torch.float64)
+
     Source: [kendall2017uncertainties], Sec. 5.3; [gawlikowski2023uncertainty], reducible and irreducible uncertainty
     """
     if not sizes or min(sizes) < 1 or max(sizes) > len(pool) or repeats < 1:
