@@ -35,8 +35,11 @@ class GaussianClasses:
         ParameterError: if shapes do not fit, a covariance is not positive definite, or the weights are none.
 
     Example:
-        >>> gaussian_ring(3).posterior(torch.zeros(1, 2, dtype=torch.float64))
-        tensor([[0.3333, 0.3333, 0.3333]], dtype=torch.float64)
+        >>> means, even = torch.tensor([[-1.0], [1.0]], dtype=torch.float64), torch.ones(2, dtype=torch.float64) / 2
+        >>> two = GaussianClasses(means, torch.ones(2, 1, 1, dtype=torch.float64), even)
+        >>> two.posterior(torch.tensor([[0.0], [1.0]], dtype=torch.float64))
+        tensor([[0.5000, 0.5000],
+                [0.1192, 0.8808]], dtype=torch.float64)
 
     Source: [bishop2006pattern], Sec. 4.2
     """
