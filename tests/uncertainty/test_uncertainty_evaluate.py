@@ -107,6 +107,15 @@ def test_oracle_selective_rows_are_the_measures_they_name():
     assert everything.kept_error == pytest.approx(1 - everything.accuracy)
 
 
+@pytest.mark.parametrize(("keep", "error"), [(0.2, 0), (0.5, 1 / 3), (0.6, 1 / 3), (0.61, 1 / 4), (1.0, 2 / 5)])
+def test_oracle_what_is_kept_is_the_least_share_that_is_enough(keep, error):
+    sure = torch.tensor([0.95, 0.9, 0.85, 0.8, 0.75], dtype=torch.float64)
+    said = CategoricalPrediction(torch.stack([sure, 1 - sure], 1)[None])
+    data = Split(torch.zeros(5, 1), torch.tensor([0, 0, 1, 0, 1]))
+    rows = selective_benchmark({"one": lambda x: said}, data, keep=keep)
+    assert [row.kept_error for row in rows] == pytest.approx([error, error])
+
+
 def test_limit_a_method_without_mistakes_has_no_curve_to_draw():
     data = digits("test")
     right = torch.nn.functional.one_hot(data.y, 10).double() * 0.9 + 0.01
@@ -172,6 +181,28 @@ def test_property_costs_in_the_package_are_those_measured():
     assert {name: (row.training, row.prediction) for name, row in rows.items()} == {
         name: (races["training"][name]["ratio"], entry["ratio"]) for name, entry in races["prediction"].items()
     }
+
+
+def test_oracle_numbers_that_are_stored_are_those_of_the_networks():
+    """Counted on the networks themselves: 64-64-32-10, in units of its parameters."""
+    rows = {row.method: row.stored for row in cost_table()}
+    one = sum(p.numel() for p in healthy("mlp").parameters())
+    last = sum(p.numel() for p in healthy("mlp").readout.parameters())
+    sides = [
+        (layer.in_features + 1, layer.out_features) for layer in healthy("mlp").modules() if hasattr(layer, "bias")
+    ]
+    assert len(sides) == 3
+    counted = {
+        "one network": 1,
+        "views": 1,
+        "dropout that stays on": 1,
+        "variational": 2,
+        "ensemble": 5,
+        "Mahalanobis": 1 + (10 * 32 + 32 * 33 / 2) / one,  # means and one symmetric matrix
+        "Laplace, last layer": 1 + last * (last + 1) / 2 / one,
+        "Laplace, Kronecker": 1 + sum(a**2 + b**2 for a, b in sides) / one,
+    }
+    assert {name: rows[name] for name in counted} == pytest.approx(counted, abs=0.005)
 
 
 def test_error_a_file_without_costs(tmp_path):

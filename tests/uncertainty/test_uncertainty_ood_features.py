@@ -14,6 +14,7 @@ from weightlore.networks import healthy, mlp
 from weightlore.uncertainty import UncertaintyWarning
 from weightlore.uncertainty.ood import (
     KNN,
+    ODIN,
     Detector,
     LayerMahalanobis,
     Mahalanobis,
@@ -178,6 +179,20 @@ def test_limit_trust_where_classes_coincide_or_the_answer_was_never_seen():
     data = Split(torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]).double(), torch.tensor([0, 1]))
     scores = TrustScore(1).fit(identity(3, classes=3), data).score(x)
     assert scores.tolist() == [0.5, 1.0]
+
+
+def test_property_what_is_taken_where_nothing_is_said():
+    model = healthy()
+    plain = ODIN(model)
+    assert (plain.temperature, plain.epsilon, plain.bounds) == (1000.0, 0.0, (0.0, 1.0))
+    assert (KNN().k, TrustScore().k, TrustScore().dropped) == (10, 10, 0.0)
+    for kind in (Mahalanobis, RelativeMahalanobis):
+        chosen = kind(shrinkage=1e-3).fit(model, TRAIN)
+        assert torch.equal(kind().fit(model, TRAIN).score(X), chosen.score(X))
+    gaussians = fit_gaussians(TRAIN.x, TRAIN.y)
+    assert torch.equal(gaussians.covariance, fit_gaussians(TRAIN.x, TRAIN.y, shrinkage=1e-3).covariance)
+    assert gaussians.covariance.dtype == fit_gaussians(TRAIN.x.float(), TRAIN.y).factor.dtype == torch.float64
+    assert ViM().fit(model, TRAIN).residual.directions.shape == (32, 16)
 
 
 def test_oracle_vim_by_an_appended_logit():
