@@ -14,17 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.race import RESULTS, Race, machine, versions
-from weightlore.data import digits, shift
+from weightlore.data import Split, digits, shift
 from weightlore.networks import mlp
 from weightlore.networks.layered import built
 from weightlore.training import adam, fit
 from weightlore.uncertainty import CategoricalPrediction, evaluate
 from weightlore.uncertainty.bayesian import elbo_step, mc_dropout, predict_members, variational
+from weightlore.uncertainty.deterministic import evidential_classification_loss, evidential_prediction, fit_sngp, sngp
 from weightlore.uncertainty.ensembles import DeepEnsemble, fit_ensemble, fit_snapshots
 from weightlore.uncertainty.laplace import Laplace
+from weightlore.uncertainty.mcmc import SGHMC, CyclicalSchedule, sample_network
 from weightlore.uncertainty.ood import Mahalanobis
 
-PLAIN, EPOCHS, MEMBERS, SAMPLES = "one network", 6, 5, 20
+PLAIN, EPOCHS, MEMBERS, SAMPLES, COSINES, KEPT = "one network", 6, 5, 20, 128, 10
 TRAIN, TEST = digits("train"), digits("test")
 Predict = Callable[[Tensor], Tensor]
 
@@ -43,7 +45,8 @@ def races() -> list[Race]:
         ),
         Race(
             name="prediction",
-            what=f"{len(TEST)} digits; {SAMPLES} samples where a method draws, {MEMBERS} members or views",
+            what=f"{len(TEST)} digits; {SAMPLES} samples where a method draws, {MEMBERS} members or views, "
+            f"{KEPT} networks of a chain",
             contestants={name: partial(_after, partial(predict, TEST.x), right) for name, predict in trained.items()},
             candidate=PLAIN,
             reference=PLAIN,
@@ -83,8 +86,11 @@ def stored() -> dict[str, float]:
         PLAIN: 1.0,
         "views": 1.0,
         "Mahalanobis": 1 + (10 * 32 + 32 * 33 / 2) / one,
+        "evidential": 1.0,
+        "Gaussian process at the end": (one - last + COSINES * (32 + 1 + 10) + COSINES * (COSINES + 1) / 2) / one,
         "dropout that stays on": 1.0,
         "variational": 2.0,
+        "chain": float(KEPT),
         "Laplace, last layer": 1 + last * (last + 1) / 2 / one,
         "Laplace, Kronecker": 1 + factors / one,
         "snapshots of one long training": float(MEMBERS),
@@ -132,6 +138,21 @@ def _mahalanobis() -> Predict:
     return Mahalanobis().fit(_trained(_made(_generator())), TRAIN).score
 
 
+def _evidential() -> Predict:
+    def step(net: nn.Module, batch: Split, _: torch.Generator) -> Tensor:
+        return evidential_classification_loss(net(batch.x), batch.y, risk="squared", strength=1.0)
+
+    net = _trained(_made(_generator()), step)
+    return lambda x: evidential_prediction(net(x).detach()).mean
+
+
+def _process() -> Predict:
+    start, drawn = _made(_generator()), _generator()
+    net = sngp(start, TRAIN.x, outputs=10, bound=6.0, length_scale=4.0, count=COSINES, generator=drawn)
+    fit_sngp(net, TRAIN, generator=_generator(), epochs=EPOCHS, optimizer=adam(1e-3), schedule=None)
+    return lambda x: _mean(net.predict_proba(x))
+
+
 def _dropped() -> Predict:
     net = _trained(_dropping())
     return lambda x: _mean(mc_dropout(net, x, samples=SAMPLES, generator=_generator()))
@@ -140,6 +161,21 @@ def _dropped() -> Predict:
 def _variational() -> Predict:
     net = _trained(variational(_made(_generator())), elbo_step(num_data=len(TRAIN)))
     return lambda x: _mean(predict_members(net, x, samples=SAMPLES, generator=_generator()))
+
+
+def _chain() -> Predict:
+    net, generator = _trained(_made(_generator())), _generator()
+    found = sample_network(
+        net,
+        TRAIN,
+        lambda p: SGHMC(p, 3e-4, num_data=len(TRAIN), prior_precision=1.0, generator=generator),
+        schedule=CyclicalSchedule(3e-4, 2, explore=0.6, every=4),
+        epochs=EPOCHS,
+        generator=generator,
+    )
+    if len(found) != KEPT:
+        raise SystemExit(f"a chain of {KEPT} networks expected, got {len(found)}")
+    return lambda x: _mean(found.predict(x))
 
 
 def _laplace(subset: str, structure: str) -> Predict:
@@ -169,8 +205,11 @@ METHODS: dict[str, Callable[[], Predict]] = {
     PLAIN: _plain,
     "views": _views,
     "Mahalanobis": _mahalanobis,
+    "evidential": _evidential,
+    "Gaussian process at the end": _process,
     "dropout that stays on": _dropped,
     "variational": _variational,
+    "chain": _chain,
     "Laplace, last layer": partial(_laplace, "last_layer", "full"),
     "Laplace, Kronecker": partial(_laplace, "all", "kron"),
     "snapshots of one long training": _snapshots,
