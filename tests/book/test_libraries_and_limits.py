@@ -50,6 +50,13 @@ def test_property_every_library_was_compared():
     assert all(sum(map(int, named(libraries.libraries(), row["name"])[3:5])) for row in libraries.overview())
 
 
+def test_property_versions_in_prose_are_those_that_were_compared():
+    text = (libraries.ROOT / "book" / "coverage.md").read_text("utf-8")
+    named = re.findall(r"(netcal|torchmetrics|crepes|MAPIE) (\d[\d.]*\d)", text)
+    assert len(named) == 4
+    assert set(named) <= {(row["library"], row["version"]) for row in libraries.measured()}
+
+
 def test_property_another_verdict_changes_the_page(change):
     before = libraries.libraries(), libraries.whichlibrary(), libraries.agreements()
     found = copy.deepcopy(libraries.measured())
