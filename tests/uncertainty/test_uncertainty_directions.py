@@ -1,6 +1,7 @@
 """Inputs and directions of layers: against Jacobians by autograd, on every kind of layer that they know."""
 
 import copy
+import importlib
 import warnings
 
 import pytest
@@ -80,6 +81,14 @@ NETWORKS = {
         ),
         32,
     ),
+    "pooled": (
+        lambda: nn.Sequential(
+            *(nn.Unflatten(1, (2, 4, 4)), nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(3, 4, 2, dilation=1, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            nn.Linear(4, 3),
+        ),
+        32,
+    ),
     "residual": (Residual, 32),
     "tokens": (Tokens, 32),
 }
@@ -103,6 +112,19 @@ def test_oracle_columns_are_weights_of_the_outputs():
     torch.testing.assert_close(found.jacobian(), v.mT @ units, rtol=1e-11, atol=1e-12)
     assert torch.equal(found.outputs, model(x).detach())
     assert not found.outputs.requires_grad
+
+
+def test_property_pieces_are_as_large_as_memory_allows(monkeypatch):
+    model, x = drawn(Residual()).eval(), normal(40, 32, seed=3)
+    whole = torch.cat([piece.jacobian() for piece in unit_directions(model, x)])
+    each, made = next(unit_directions(model, x)).each, importlib.import_module(unit_directions.__module__)
+    monkeypatch.setattr(made, "ENTRIES", 7 * each + 1)
+    pieces = list(unit_directions(model, x))
+    assert [len(piece.outputs) for piece in pieces] == [16, 7, 7, 7, 3]
+    assert torch.allclose(torch.cat([piece.jacobian() for piece in pieces]), whole)
+    monkeypatch.setattr(made, "ENTRIES", each - 1)
+    assert [len(piece.outputs) for piece in unit_directions(model, x[:18])] == [16, 1, 1]
+    assert [len(piece.outputs) for piece in unit_directions(model, x[:5], batch_size=2)][:2] == [2, 1]
 
 
 def test_property_a_group_is_covered_alone():

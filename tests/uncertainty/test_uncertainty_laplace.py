@@ -1,5 +1,6 @@
 """The Laplace approximation: exact where theory says so, positive definite where it must be."""
 
+import itertools
 import math
 import warnings
 from functools import partial
@@ -34,7 +35,7 @@ from weightlore.uncertainty.laplace import (
 )
 from weightlore.uncertainty.laplace.evidence import GRID
 from weightlore.uncertainty.laplace.predicting import shown
-from weightlore.uncertainty.laplace.roots import log_likelihoods, output_gradient
+from weightlore.uncertainty.laplace.roots import log_likelihoods, output_gradient, output_parts
 from weightlore.uncertainty.measures import nll_categorical
 from weightlore.uncertainty.predictions import CategoricalPrediction, DirichletPrediction
 from weightlore.uncertainty.regression import nll_gaussian
@@ -80,18 +81,25 @@ LINEAR = [
 ]
 
 
+@pytest.mark.parametrize("outputs", [1, 2])
 @pytest.mark.parametrize("options", LINEAR)
-def test_oracle_linear_regression_is_exact(options):
-    data = table()
+def test_oracle_linear_regression_is_exact(options, outputs):
+    data = table(outputs=outputs)
     net, exact = at_the_mode(data)
-    found = Laplace(net, "regression", prior_precision=TAU, noise_variance=NOISE, **options).fit(data)
+    sizes = {name: number * outputs for name, number in options.items() if name in ("rank", "size")}
+    found = Laplace(net, "regression", prior_precision=TAU, noise_variance=NOISE, **options | sizes).fit(data)
     x = torch.randn(7, 4, generator=seeded(3), dtype=FLOAT)
     mine, theirs = found.predict(x), exact.predict(with_bias(x))
-    assert torch.allclose(mine.mean.flatten(), theirs.mean.flatten(), rtol=1e-9)
-    assert torch.allclose(mine.variance.flatten(), theirs.variance.flatten(), rtol=1e-9)
+    assert torch.allclose(mine.mean, theirs.mean.reshape(7, outputs), rtol=1e-9)
+    variance = theirs.variance.reshape(7, -1).expand(7, outputs)  # of all outputs the same
+    assert torch.allclose(mine.variance, variance, rtol=1e-9)
     assert log_marginal_likelihood(found) == pytest.approx(float(exact.log_evidence()), rel=1e-9)
-    order = [1, 2, 3, 4, 0]  # the bias comes first in the exact posterior
-    assert torch.allclose(found.posterior.variance(), exact.covariance.diagonal()[order], rtol=1e-9)
+    whole = found.posterior.covariance(torch.eye(5 * outputs, dtype=FLOAT)[None])[0]
+    places = [[4 * outputs + o, *range(4 * o, 4 * o + 4)] for o in range(outputs)]  # as there, the bias first
+    for o, p in itertools.product(range(outputs), repeat=2):
+        block = whole[places[o]][:, places[p]]
+        assert torch.allclose(block, exact.covariance * float(o == p), rtol=1e-8, atol=1e-12)
+    assert torch.allclose(whole.diagonal(), found.posterior.variance(), rtol=1e-9)
 
 
 @pytest.mark.parametrize("options", LINEAR)
@@ -162,6 +170,11 @@ def test_oracle_roots_and_derivatives_of_the_loss():
     for i in range(6):
         assert torch.allclose(output_hessian(f, "classification")[i], second[i, :, i], atol=1e-12)
     assert torch.allclose(torch.autograd.functional.jacobian(loss, f), output_gradient(f, y, "classification"))
+    weights, patterns = output_parts(f, "classification")
+    assert weights.shape == (6, 6)
+    assert torch.allclose(torch.einsum("nk,kcd->ncd", weights, patterns), output_hessian(f, "classification"))
+    weights, patterns = output_parts(f, "regression", noise_variance=4.0)
+    assert torch.equal(torch.einsum("nk,kcd->ncd", weights, patterns), torch.eye(4, dtype=FLOAT).expand(6, 4, 4) / 4)
     root = output_root(f, "regression", noise_variance=4.0)
     assert torch.allclose(root @ root.mT, torch.eye(4, dtype=FLOAT).expand(6, 4, 4) / 4)
     normal = torch.distributions.Normal(f, 2.0).log_prob(f + 1).sum(1)
@@ -189,7 +202,7 @@ def test_limit_a_rank_beyond_the_matrix_finds_what_there_is():
     assert isinstance(found, LowRankCurvature)
 
 
-def test_property_a_large_network_in_bounded_memory():
+def test_property_a_large_network_keeps_positive_covariances():
     net = mlp((100, 300, 200, 10), generator=seeded())
     x = torch.randn(6, 100, generator=seeded(), dtype=FLOAT)
     data = Split(x, torch.arange(6))
@@ -234,6 +247,43 @@ def test_error_an_indefinite_second_derivative_names_its_eigenvalue():
     assert torch.allclose(values[-5:], torch.linalg.eigvalsh(exact.hessian)[-5:])
     instead = Laplace(net, "classification", on_indefinite="ggn", **options).fit(data)
     assert torch.allclose(instead.curvature.hessian, fit_full(net, data, "classification").hessian)
+
+
+@pytest.mark.parametrize("rule", ["clip", "ggn"])
+def test_property_the_rule_for_an_indefinite_curvature_holds_under_every_prior(rule):
+    data, net = classes(), mlp((5, 4, 3), generator=seeded())
+    options = {"structure": "full", "curvature": "exact", "on_indefinite": rule}
+    wide = Laplace(net, "classification", prior_precision=1e3, **options).fit(data)
+    exact = fit_full(net, data, "classification", curvature="exact").hessian
+    assert torch.equal(wide.curvature.hessian, exact)
+    assert "no precision here" not in wide.summary()
+    narrow = wide.with_prior(0.1)
+    at_once = Laplace(net, "classification", prior_precision=0.1, **options).fit(data)
+    assert torch.equal(narrow.posterior.variance(), at_once.posterior.variance())
+    words = {"clip": "negative eigenvalues were set to zero", "ggn": "Gauss-Newton matrix was taken instead"}
+    for found in (narrow, at_once):
+        assert words[rule] in found.summary()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UncertaintyWarning)
+        assert tune_prior_precision(wide).prior_precision in GRID
+    with pytest.raises(IndefiniteError, match="must be > 0"):
+        at_once.with_prior(0.0)
+
+
+def test_error_what_is_not_finite_is_named_by_every_structure():
+    data, net = classes(), mlp((5, 4, 3), generator=seeded())
+    with torch.no_grad():
+        net.readout.bias[1] = math.nan
+    kinds = [{"structure": "full"}, {"structure": "full", "curvature": "exact"}, {"structure": "lowrank", "rank": 2}]
+    for terms in [*kinds, {"structure": "kron"}, {"structure": "full", "subset": "subnetwork", "size": 2}]:
+        with pytest.raises(ParameterError, match="outputs of the network must be finite"):
+            Laplace(net, "classification", **terms).fit(data)
+    for curvature, words in (("ggn", "outputs of the network"), ("exact", "second derivative")):
+        with pytest.raises(ParameterError, match=f"{words}.* must be finite"):
+            fit_full(net, data, "classification", curvature=curvature)
+    lines = table()
+    with pytest.raises(ParameterError, match="the targets must be finite"):
+        Laplace(nn.Linear(4, 1, dtype=FLOAT), "regression").fit(Split(lines.x, lines.y * math.nan))
 
 
 def test_error_no_prior_and_a_direction_without_data():
@@ -562,6 +612,26 @@ def test_error_options_that_do_not_go_together(options):
 def test_error_a_noise_that_is_none():
     with pytest.raises(ParameterError, match="noise_variance"):
         Laplace(nn.Linear(2, 1), "regression", structure="full", noise_variance=0.0)
+
+
+def test_property_single_precision_keeps_the_last_layer_a_precision():
+    # The constant that all logits share is a direction without data: what single precision would leave of it is far
+    # more than the smallest prior of the grid.
+    double = mlp((64, 32, 10), generator=seeded())
+    data = Split(16 * digits("train").x, digits("train").y)
+    single = mlp((64, 32, 10), generator=seeded()).float()
+    terms = {"structure": "full", "subset": "last_layer", "prior_precision": 1e-4}
+    exact = Laplace(double, "classification", **terms).fit(data)
+    found = Laplace(single, "classification", **terms).fit(data.to(dtype=torch.float32))
+    assert log_marginal_likelihood(found) == pytest.approx(log_marginal_likelihood(exact), abs=0.01)
+    assert tune_prior_precision(found).prior_precision == tune_prior_precision(exact).prior_precision
+
+
+def test_property_the_summary_counts_what_is_uncertain():
+    data, net = classes(), mlp((5, 4, 3), generator=seeded())
+    few = Laplace(net, "classification", structure="full", subset="subnetwork", size=7).fit(data)
+    assert "of 7 of 39 parameters" in few.summary()
+    assert "of 39 parameters" in Laplace(net, "classification", structure="full").fit(data).summary()
 
 
 def test_limit_one_example_and_float32():

@@ -85,5 +85,7 @@ def test_error_what_is_no_mixture():
         MixtureLaplace([Laplace(nn.Linear(4, 3), "classification")])
     with pytest.raises(ParameterError, match="one likelihood"):
         MixtureLaplace([part(0), part(1, classes=1)])
+    with pytest.raises(ParameterError, match=r"one number of outputs, got \[2, 3\]"):
+        MixtureLaplace([part(0), part(1, classes=2)]).predict(data(3).x)
     with pytest.raises(ParameterError, match="Dirichlet"):
         MixtureLaplace([part(0)]).predict(data(3).x, link="bridge")

@@ -174,8 +174,8 @@ def fit_last_layer(
 def _add(sums: Tensor, phi: Tensor, weights: Tensor) -> None:
     """Add sum_n w_nk phi_n phi_n^T to sums (K, I, I); they are symmetric, and what lies far below the diagonal is left.
 
-    In float64, whatever the dtype of the network: of a direction that the data do not determine, single precision leaves
-    more than a small prior precision.
+    In float64, whatever the dtype of the network: of a direction without data single precision leaves more than a small
+    prior precision.
     """
     for start in range(0, phi.shape[1], STRIP):
         strip = phi[:, start : start + STRIP, None] * phi[:, None, start:]  # (N, STRIP, I - start)
