@@ -82,6 +82,15 @@ def test_limit_a_name_is_used_only_where_code_of_the_package_is_called():
     assert coverage.spoken("f('raps', rule='by vote')  # lac") == {"raps", "rule", "by vote"}
 
 
+def test_limit_what_is_only_refused_is_not_tested():
+    row = next(row for row in ROWS if row["id"] == "X7")
+    assert coverage.tested(row) == []
+    elsewhere = {"names": "uncertainty.ood.TrustScore", "test": "uncertainty/test_uncertainty_bad_input.py"}
+    assert any("no oracle and no property" in said for said in coverage.tested(row | elsewhere))
+    both = {"test": f"{elsewhere['test']} {row['test']}"}
+    assert coverage.tested(row | both) == []
+
+
 def test_limit_another_function_of_the_same_name_is_not_the_one():
     row = next(row for row in ROWS if row["id"] == "M10")
     measure = {"names": "uncertainty.measures.mutual_information"}

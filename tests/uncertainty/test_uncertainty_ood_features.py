@@ -145,6 +145,14 @@ def test_oracle_neighbors_of_scikit_learn(k):
     torch.testing.assert_close(ours, torch.as_tensor(theirs), atol=1e-7, rtol=0)  # theirs loses digits in a product
 
 
+@pytest.mark.parametrize("k", [1, 4, 300])
+def test_oracle_kth_distance_by_sorting_all_of_them(k):
+    """More points than are held at once, and distances that a product of matrices would lose."""
+    points, among = normal(600, 3) + 1e6, normal(300, 3, seed=1) + 1e6
+    all_of_them = (points[:, None] - among).norm(dim=2)
+    torch.testing.assert_close(kth_distance(points, among, k), all_of_them.sort(1).values[:, k - 1])
+
+
 def test_limit_a_training_input_is_its_own_neighbor_at_distance_zero():
     detector = KNN(1).fit(healthy(), TRAIN)
     assert float(detector.score(TRAIN.x[:20]).abs().max()) == 0

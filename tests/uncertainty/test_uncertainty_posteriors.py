@@ -60,6 +60,14 @@ def test_oracle_divergence_of_a_gaussian_matrix(bias):
     torch.testing.assert_close(layer.kl_divergence(), torch_divergence(q, p))
 
 
+def test_oracle_divergence_of_a_matrix_from_its_factors():
+    mean, A, B = numbers(2, 3), torch.tensor([[0.5, 0.0], [0.2, 0.9]]).double(), 0.7 * torch.eye(3).double()
+    q = MultivariateNormal(mean.flatten(), torch.kron(A @ A.mT, B @ B.mT))
+    p = MultivariateNormal(torch.full((6,), 0.3).double(), 0.36 * torch.eye(6, dtype=torch.float64))
+    found = matrix_gaussian_kl(mean, A, B, prior=GaussianPrior(0.6, mean=0.3))
+    torch.testing.assert_close(found, torch_divergence(q, p))
+
+
 def test_oracle_drawn_matrices_have_the_covariance_of_rows_and_columns():
     layer, generator = made(MatrixGaussianLinear), seeded()
     with torch.no_grad():
