@@ -134,8 +134,17 @@ def test_error_selective_tables_need_methods_labels_and_a_share():
         selective_benchmark({}, data)
     with pytest.raises(ParameterError, match="from 0 to 9"):
         selective_benchmark({"one": alone}, Split(data.x, data.y + 1))
-    with pytest.raises(ParameterError, match="share of the examples"):
-        selective_benchmark({"one": alone}, data, keep=0.0)
+    with pytest.raises(ParameterError, match="a method and an example"):
+        selective_benchmark({"one": alone}, data[:0])
+    for keep in (0.0, 1.01):
+        with pytest.raises(ParameterError, match="share of the examples"):
+            selective_benchmark({"one": alone}, data, keep=keep)
+
+
+def test_limit_one_example_is_legal():
+    rows = selective_benchmark({"five": members}, digits("test")[:1])
+    assert len(rows) == 3
+    assert all(row.aurc == row.kept_error == 1 - row.accuracy and row.excess == 0 for row in rows)
 
 
 def test_oracle_shift_rows_are_the_measures_they_name():

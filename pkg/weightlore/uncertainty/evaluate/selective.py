@@ -121,7 +121,7 @@ def selective_benchmark(
 def _row(method: str, score: str, found: Tensor, wrong: Tensor, keep: float) -> SelectiveRow:
     losses, curve = wrong.double(), risk_coverage_curve(found, wrong.double())
     both = bool(wrong.any()) and not bool(wrong.all())
-    kept = int((curve.coverage < keep).sum())
+    fewer = int((curve.coverage < keep).sum())  # shares too small, so that the next one is the first that is enough
     return SelectiveRow(
         method,
         score,
@@ -129,5 +129,5 @@ def _row(method: str, score: str, found: Tensor, wrong: Tensor, keep: float) -> 
         float(auroc(found, wrong)) if both else float("nan"),
         float(aurc(found, losses)),
         float(excess_aurc(found, losses)),
-        float(curve.risk[min(kept, len(curve.risk) - 1)]),
+        float(curve.risk[fewer]),
     )
