@@ -72,8 +72,7 @@ def covariances(posterior: Posterior, pieces: Iterable[Piece]) -> tuple[Tensor, 
     Source: [khan2019approximate]
     """
     spread = posterior.spread if isinstance(posterior, Functional) else posterior.covariance
-    means, spreads = zip(*((f.double(), spread(seen)) for f, seen in pieces), strict=True)
-    return torch.cat(means), torch.cat(spreads)
+    return _gathered((f.double(), spread(seen)) for f, seen in pieces)
 
 
 def functional(posterior: Posterior, model: nn.Module, x: Tensor, *, group: Group = None) -> tuple[Tensor, Tensor]:
@@ -185,8 +184,27 @@ def _spread(posterior: Posterior, pieces: Iterable[Piece], terms: Terms) -> tupl
     two_classes = terms.likelihood == "classification" and first[0].shape[1] == 2  # need their covariance
     if two_classes or not isinstance(posterior, Alone):
         return covariances(posterior, every)
-    means, variances = zip(*((f.double(), posterior.alone(seen)) for f, seen in every), strict=True)
-    return torch.cat(means), torch.cat(variances)
+    return _gathered((f.double(), posterior.alone(seen)) for f, seen in every)
+
+
+def _gathered(pieces: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return the rows of all pieces, each time in twice the room once it is full.
+
+    A list of them would do the same; but small tensors that stay between large ones that come and go, as Jacobians do,
+    break up the memory, and it grows by a part of each.
+    """
+    rooms: list[Tensor] = []
+    filled = 0
+    for parts in pieces:
+        start, filled = filled, filled + len(parts[0])
+        if not rooms or filled > len(rooms[0]):
+            larger = [part.new_empty(2 * filled, *part.shape[1:]) for part in parts]
+            for room, full in zip(larger, rooms, strict=False):  # none before the first piece
+                room[:start] = full[:start]
+            rooms = larger
+        for room, part in zip(rooms, parts, strict=True):
+            room[start:filled] = part
+    return rooms[0][:filled].clone(), rooms[1][:filled].clone()
 
 
 def _given(generator: torch.Generator | None, what: str) -> torch.Generator:
