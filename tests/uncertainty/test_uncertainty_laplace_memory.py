@@ -36,6 +36,6 @@ print(peak() - before)
 
 @pytest.mark.parametrize("way", ["Jacobians", "directions"])
 def test_property_predictions_take_memory_that_does_not_grow_with_the_inputs(way):
-    """Of a network of 95,410 parameters, and of one whose layer has 676 places: many times the inputs, hardly more memory."""
+    """Of a network of 95,410 parameters, and of one with 676 places: many times the inputs, hardly more memory."""
     done = subprocess.run([sys.executable, "-c", MEMORY, way], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 120, f"{done.stdout.strip()} MB more"
