@@ -10,12 +10,12 @@ from weightlore.data import Split
 from weightlore.errors import ParameterError
 from weightlore.networks import mlp
 from weightlore.uncertainty import UncertaintyWarning
-from weightlore.uncertainty.bayesian import MCDropout, mc_dropout
-from weightlore.uncertainty.deterministic import DeepDeterministicUncertainty, dirichlet_prior_loss
+from weightlore.uncertainty.bayesian import GaussianPrior, MCDropout, mc_dropout
+from weightlore.uncertainty.deterministic import DeepDeterministicUncertainty, RandomFeatureGP, dirichlet_prior_loss
 from weightlore.uncertainty.evaluate import ood_benchmark
 from weightlore.uncertainty.judges import DirectUncertaintyPredictor, GradientMetrics, MetaClassifier
 from weightlore.uncertainty.laplace import IndefiniteError, Laplace
-from weightlore.uncertainty.mcmc import hmc, random_walk_metropolis
+from weightlore.uncertainty.mcmc import hmc, log_joint, random_walk_metropolis
 from weightlore.uncertainty.ood import (
     KNN,
     Energy,
@@ -28,6 +28,7 @@ from weightlore.uncertainty.ood import (
     best_odin,
     fit_gaussians,
 )
+from weightlore.uncertainty.sources import BayesianLinearRegression
 
 STRUCTURES = ("full", "diag", "kron", "ekfac")
 FITTED = [lambda: KNN(1), lambda: TrustScore(1), Mahalanobis, RelativeMahalanobis, lambda: ViM(1)]
@@ -72,6 +73,18 @@ def test_error_a_prior_precision_of_zero_leaves_directions_without_data(structur
             net.layers[0].bias[0] = -100.0
     with pytest.raises(ParameterError, match=r"which must be > 0; |give a prior precision > 0"):
         Laplace(net, "classification", structure=structure, subset=subset, prior_precision=0.0).fit(data)
+
+
+def test_error_a_prior_precision_of_zero_is_refused_where_a_prior_is_needed():
+    data = three()
+    for ask, part in (
+        (lambda: RandomFeatureGP(4, 3, count=8, length_scale=1.0, prior_precision=0.0, generator=seeded()), "positive"),
+        (lambda: BayesianLinearRegression(prior_precision=0.0, noise_variance=0.1).fit(data.x, data.x[:, :1]), "> 0"),
+        (lambda: log_joint(network(), data, prior_precision=0.0), "> 0"),
+        (lambda: GaussianPrior(std=math.inf), "finite and > 0"),
+    ):
+        with pytest.raises(ParameterError, match=part):
+            ask()
 
 
 @pytest.mark.parametrize("make", FITTED)
