@@ -5,12 +5,14 @@ import inspect
 import pkgutil
 import re
 import typing
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import click
 
-__all__ = ["page", "public_names", "tidy"]
+__all__ = ["bibliography_keys", "page", "public_names", "tidy"]
 
 SECTIONS = ("Args:", "Returns:", "Raises:", "Yields:", "Attributes:")
 KEY = re.compile(r"\[([a-z]+\d{4}[a-z0-9]+)\]")
@@ -55,14 +57,25 @@ def home(value: Any, module: ModuleType) -> str:
 def page(package: str) -> str:
     """Return the text of one API page, in MyST."""
     names = public_names(package)
-    root = importlib.import_module(package)
-    parts = [f"# {package}", rst(tidy(inspect.cleandoc(root.__doc__ or "").splitlines()))]
+    parts = [f"# {package}", about(package)]
     for module, entries in names.items():
         if module != package:
-            text = inspect.cleandoc(importlib.import_module(module).__doc__ or "")
-            parts += [f"## {module.removeprefix(package + '.')}", rst(tidy(text.splitlines()))]
+            parts += [f"## {module.removeprefix(package + '.')}", about(module)]
         parts += [entry(path, value) for path, value in entries]
     return "\n\n".join(parts) + "\n"
+
+
+def about(module: str) -> str:
+    """Return the docstring of a module."""
+    text = inspect.cleandoc(importlib.import_module(module).__doc__ or "")
+    return rst(tidy(text.splitlines(), keys=bibliography_keys()))
+
+
+@cache
+def bibliography_keys() -> frozenset[str]:
+    """Return the keys of the bibliography."""
+    text = (Path(__file__).resolve().parents[1] / "references.bib").read_text(encoding="utf-8")
+    return frozenset(re.findall(r"^@\w+\{([^,\s]+),", text, re.MULTILINE))
 
 
 def entry(path: str, value: Any) -> str:

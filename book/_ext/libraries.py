@@ -32,7 +32,7 @@ def libraries() -> str:
     found = measured()
     versions = {row["library"].lower(): row["version"] for row in found}
     counts = Counter((row["library"].lower(), row["verdict"]) for row in found)
-    head = ("library", "what for", "entries", "agree", "differ", "version", "license")
+    head = ("library", "what for", "license", "entries", "agree", "differ")
     return table(head, (line(library, versions, counts) for library in overview()))
 
 
@@ -40,7 +40,8 @@ def line(library: Mapping[str, str], versions: Mapping[str, str], counts: Counte
     """Return a library's row."""
     name, has = library["name"].lower(), str(len(library["rows"].split()))
     numbers = [str(counts[name, verdict]) for verdict in ("agrees", "differs")]
-    return [linked(library), plain(library["purpose"]), has, *numbers, versions.get(name, ""), library["license"]]
+    title = f"{linked(library)} {versions.get(name, '')}".rstrip()
+    return [title, plain(library["purpose"]), library["license"], has, *numbers]
 
 
 def linked(library: Mapping[str, str]) -> str:
@@ -53,7 +54,7 @@ def whichlibrary() -> str:
     verdicts: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for row in measured():
         verdicts[row["row"], row["library"].lower()][row["verdict"]] += 1
-    head, parts = ("", "entry", "here", "elsewhere"), []
+    head, parts = ("", "entry", "libraries"), []
     for letter, title in survey.GROUPS.items():
         lines = [entry(row, verdicts) for row in survey.rows() if row["id"][0] == letter and having(row["id"])]
         parts += [f"### {title}\n\n{table(head, lines)}"] if lines else []
@@ -67,9 +68,8 @@ def having(id: str) -> list[dict[str, str]]:
 
 def entry(row: Mapping[str, str], verdicts: Mapping[tuple[str, str], Counter[str]]) -> list[str]:
     """Return who has an entry, as a row of its table."""
-    here = " ".join(survey.reference(name) for name in row["names"].split())
     found = ((linked(library), verdicts.get((row["id"], library["name"].lower()))) for library in having(row["id"]))
-    return [row["id"], plain(row["entry"]), here, ", ".join(f"{name}{outcome(counts)}" for name, counts in found)]
+    return [row["id"], plain(row["entry"]), ", ".join(f"{name}{outcome(counts)}" for name, counts in found)]
 
 
 def outcome(counts: Mapping[str, int] | None) -> str:

@@ -26,7 +26,7 @@ def line(limit: Mapping[str, str]) -> list[str]:
     kind, _, name = limit["from"].partition(":")
     where = f"{{ref}}`the ledger <claim-{CHAPTER}-{name}>`" if kind == "ledger" else "[measured](measured-limits)"
     says = limit["says"].format(**numbers(kind, name))
-    return [limit["family"], re.sub(r"(?<=\d)%", " %", says), where]
+    return [limit["family"], re.sub(r"(?<=\d) ?%", "\u00a0%", says), where]
 
 
 def numbers(kind: str, name: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +109,6 @@ def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = GENERATED.sub(lambda match: GENERATORS[match[1]](*match[2].split()), source[0])
 
 
-@cache
-def bibliography_keys() -> frozenset[str]:
-    """Return the keys of the bibliography."""
-    return frozenset(re.findall(r"^@\w+\{([^,\s]+),", (BOOK / "references.bib").read_text(), re.MULTILINE))
-
-
 def tidy_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Turn a docstring of the package into reStructuredText before napoleon reads its sections."""
-    lines[:] = api.tidy(lines, keys=bibliography_keys())
+    lines[:] = api.tidy(lines, keys=api.bibliography_keys())

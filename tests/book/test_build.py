@@ -116,6 +116,18 @@ def test_property_every_public_name_is_on_a_page_of_the_package(html):
     assert not missing
 
 
+def bare_sources(text):
+    """Keys of the bibliography that stand in prose without leading anywhere."""
+    prose = re.sub(r"<(pre|code)\b.*?</\1>", "", text, flags=re.DOTALL)
+    return sorted(set(re.findall(r"\[([a-z]+\d{4}[a-z0-9]+)\]", re.sub(r"<[^>]+>", "", prose))))
+
+
+def test_property_every_source_in_the_package_pages_leads_to_the_references(html):
+    found = {path.name: bare_sources(path.read_text()) for path in (html / "book" / "api").glob("*.html")}
+    assert {name: keys for name, keys in found.items() if keys} == {}
+    assert bare_sources("<p>as [gal2016dropout] says, <code>[kull2019dirichlet]</code></p>") == ["gal2016dropout"]
+
+
 def test_property_ledger_page_says_what_the_files_say(html):
     page = html / "book" / "ledger.html"
     text, anchors = words(page), links.read(page).anchors
