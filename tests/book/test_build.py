@@ -117,8 +117,8 @@ def test_property_every_public_name_is_on_a_page_of_the_package(html):
 
 
 def bare_sources(text):
-    """Keys of the bibliography that stand in prose without leading anywhere."""
-    prose = re.sub(r"<(pre|code)\b.*?</\1>", "", text, flags=re.DOTALL)
+    """Keys of the bibliography that stand in prose, outside of formulas and signatures, without leading anywhere."""
+    prose = re.sub(r"<(pre|code|dt)\b.*?</\1>", "", text, flags=re.DOTALL)
     return sorted(set(re.findall(r"\[([a-z]+\d{4}[a-z0-9]+)\]", re.sub(r"<[^>]+>", "", prose))))
 
 
