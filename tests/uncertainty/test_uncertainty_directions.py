@@ -125,6 +125,10 @@ def test_property_pieces_are_as_large_as_memory_allows(monkeypatch):
     monkeypatch.setattr(made, "ENTRIES", each - 1)
     assert [len(piece.outputs) for piece in unit_directions(model, x[:18])] == [16, 1, 1]
     assert [len(piece.outputs) for piece in unit_directions(model, x[:5], batch_size=2)][:2] == [2, 1]
+    rows = mlp((32, 6, 3), generator=seeded())
+    assert [len(piece.outputs) for piece in unit_directions(rows, x[:32], batch_size=30)] == [30, 2]
+    several = nn.Sequential(nn.Unflatten(1, (2, 16)), nn.Linear(16, 6), nn.Flatten(), nn.Linear(12, 3)).double()
+    assert [len(piece.outputs) for piece in unit_directions(several[1:], x.view(40, 2, 16)[:18])][:2] == [16, 2]
 
 
 def test_property_a_group_is_covered_alone():

@@ -94,8 +94,8 @@ def directions(model: nn.Module, x: Tensor, columns: Columns, *, group: Group = 
 def unit_directions(model: nn.Module, x: Tensor, *, group: Group = None, batch_size: int = 500) -> Iterator[Directions]:
     """Return the directions of the outputs themselves, K = C, piece by piece.
 
-    The first piece has a few examples and shows how much memory one takes; the others have as many as fit into 32 MiB
-    in single precision.
+    The first piece shows how much memory an example takes, and the others have as many as fit into 32 MiB in single
+    precision. It has a few examples, unless linear layers read rows of numbers, which cannot be much.
 
     Args:
         model: as for ``directions``.
@@ -112,7 +112,9 @@ def unit_directions(model: nn.Module, x: Tensor, *, group: Group = None, batch_s
     Source: [khan2019approximate], the linearized network
     """
     require_counts(batch_size=batch_size)
-    which, start, count = matrices_of(model, group), 0, FIRST
+    which = matrices_of(model, group)
+    rows = x.ndim == 2 and all(isinstance(model.get_submodule(block.layer), nn.Linear) for block in which.blocks)
+    start, count = 0, batch_size if rows else FIRST
     while start < len(x):
         found = _directions(model, x[start : start + min(count, batch_size)], _units, which)
         start, count = start + len(found.outputs), max(1, ENTRIES // found.each)
