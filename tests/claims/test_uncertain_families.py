@@ -35,9 +35,14 @@ def test_oracle_a_method_that_depends_on_its_recipe(told):
     assert families.depends("prior", "half", 0)["value"] == pytest.approx(-0.1)
 
 
-def test_oracle_the_cheapest_of_several_counts():
-    numbers = families.ratio((("a", 6.0), ("b", 4.0)), ("c", 2.0), 0)
-    assert numbers == {"value": 2.0, "a": 6.0, "b": 4.0, "c": 2.0}
+def test_oracle_of_several_the_one_that_speaks_against_the_claim_counts():
+    costs = (("a", 6.0), ("b", 4.0)), ("c", 2.0)
+    assert families.ratio(*costs, False, 0) == {"value": 2.0, "a": 6.0, "b": 4.0, "c": 2.0}
+    assert families.ratio(*costs, True, 0)["value"] == 3.0
+    bounds = {claim.id: claim.measure(0)["value"] for claim in families.costs()}
+    known = {row.method: row for row in families.cost_table()}
+    assert bounds["cost-single"] == known["Gaussian process at the end"].prediction / known["ensemble"].prediction
+    assert bounds["cost-posterior"] == known["Laplace, last layer"].prediction
 
 
 def test_oracle_a_fit_with_a_known_noise_is_split():
