@@ -207,6 +207,17 @@ def test_property_units_of_the_targets():
     torch.testing.assert_close(shift, torch.full((30,), 2 * math.log(100)).double())
 
 
+def test_oracle_the_head_by_its_formula():
+    y, h = 1 + 3 * normal(30, 2), normal(5, 4, seed=1)
+    head = NormalInverseGammaHead(4, y, generator=seeded())
+    said, law = head.readout(h), head(h)
+    location, scale = y.mean(0), y.std(0, correction=0)
+    torch.testing.assert_close(law.mean, location + scale * said[:, :2])
+    torch.testing.assert_close(law.nu, (1 + said[:, 2:4].exp()).log() + 1e-6)
+    torch.testing.assert_close(law.a, 1 + (1 + said[:, 4:6].exp()).log() + 1e-6)
+    torch.testing.assert_close(law.b, scale**2 * ((1 + said[:, 6:].exp()).log() + 1e-6))
+
+
 def test_property_the_head_stays_in_range_in_float32():
     y = torch.tensor([-1.0, 1.0])
     head = NormalInverseGammaHead(1, y, generator=seeded())

@@ -1,5 +1,7 @@
 """Mixtures that a network says: torch's density, moments, units, and two answers to one question."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -83,6 +85,7 @@ def test_property_first_centers_lie_evenly():
     expected = torch.stack([location - scale, location, location + scale])
     torch.testing.assert_close(density.means, expected.expand(2, 3, 2))
     torch.testing.assert_close(density.log_weights.exp(), torch.full((2, 3), 1 / 3).double())
+    torch.testing.assert_close(density.variances, (math.log(2) + 1e-6) * scale.square().expand(2, 3, 2))
 
 
 def test_property_two_answers_to_one_question_are_two_peaks():
