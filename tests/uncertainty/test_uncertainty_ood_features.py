@@ -158,6 +158,11 @@ def test_limit_a_training_input_is_its_own_neighbor_at_distance_zero():
     assert float(detector.score(TRAIN.x[:20]).abs().max()) == 0
 
 
+def test_limit_all_training_inputs_are_enough_for_the_last_neighbor():
+    detector = KNN(49).fit(healthy(), TRAIN[:49])
+    assert bool((detector.score(X) >= KNN(48).fit(healthy(), TRAIN[:49]).score(X)).all())
+
+
 def test_limit_rows_of_zero_or_huge_entries_have_a_direction_or_none():
     rows = torch.tensor([[0.0, 0.0], [3e200, 4e200]], dtype=torch.float64)
     torch.testing.assert_close(normalized(rows), torch.tensor([[0.0, 0.0], [0.6, 0.8]]).double())
@@ -170,6 +175,8 @@ def test_oracle_trust_by_hand():
     x = torch.tensor([[1.0, 0.0], [-2.0, 0.0]]).double()  # answers 0 and 1
     expected = torch.tensor([1 / (1 + 3), 6 / (6 + 1)]).double()
     torch.testing.assert_close(detector.score(x), expected)
+    near = TrustScore(1).fit(identity(2), Split(1e-3 * known, torch.tensor([0, 0, 1])))
+    torch.testing.assert_close(near.score(1e-3 * x), expected)  # a share, whatever the unit
 
 
 def test_property_the_loneliest_are_dropped_and_one_stays():
