@@ -49,6 +49,9 @@ CHAPTERS = {
     "threshold": "6",
     "tile": "5",
 }
+OTHERWISE = {  # pages on which a word means something else
+    "evidence": ("tutorials/3_uncertain/one_pass", "tutorials/3_uncertain/evaluation"),  # what speaks for a class
+}
 LETTERS = {r"\theta": "θ", r"\varepsilon": "ε", r"\alpha": "α", r"\phi": "φ", r"\beta": "β", r"\pi": "π", r"\ln": "ln"}
 CLOSED = (
     *(nodes.title, nodes.subtitle, nodes.rubric, nodes.caption, nodes.term, nodes.label, nodes.table, nodes.field_name),
@@ -82,13 +85,15 @@ def link_words(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         known = entries(app.env.get_doctree(GLOSSARY))
         app._weightlore_words = known  # type: ignore[attr-defined]
     number = re.match(r"(?:tutorials|book/instructors)/(\d)_", docname)
-    chosen = {e.term: e for e in known if wanted(e.term, number[1] if number else "")}
+    chosen = {e.term: e for e in known if wanted(e.term, number[1] if number else "", docname)}
     glossed(doctree, chosen, address=app.builder.get_relative_uri(docname, GLOSSARY))
 
 
-def wanted(term: str, chapter: str) -> bool:
-    """Say whether a word is to be linked in a chapter."""
-    return term not in EVERYDAY and (term not in CHAPTERS or (chapter != "" and chapter in CHAPTERS[term]))
+def wanted(term: str, chapter: str, page: str = "") -> bool:
+    """Say whether a word is to be linked in a chapter, and on a page of it."""
+    if term in EVERYDAY or page in OTHERWISE.get(term, ()):
+        return False
+    return term not in CHAPTERS or (chapter != "" and chapter in CHAPTERS[term])
 
 
 def entries(doctree: nodes.document) -> list[Entry]:

@@ -50,6 +50,12 @@ def test_property_every_page_of_the_contents_is_built(html, page):
     assert (html / page).is_file()
 
 
+def test_property_every_table_is_set_as_one(html):
+    # Markdown that a cell has printed is read without tables, unless the cell asks for them
+    rows = re.compile(r"<p>\|\s.*\|")
+    assert not [str(page) for page in (html / "tutorials").rglob("*.html") if rows.search(page.read_text())]
+
+
 def test_property_every_link_and_anchor_resolves(html):
     assert not [f"{page}: {address}" for page, address in links.broken(html)]
 

@@ -99,6 +99,8 @@ def test_property_ambiguous_words_belong_to_their_chapter():
     assert not glossing.wanted("cell", "")
     assert not glossing.wanted("score", "4")
     assert glossing.wanted("calibration error", "")
+    assert glossing.wanted("evidence", "3", "tutorials/3_uncertain/bayesian")
+    assert not glossing.wanted("evidence", "3", "tutorials/3_uncertain/one_pass")
 
 
 def words(html, page):
@@ -120,4 +122,10 @@ def test_property_every_chapter_explains_its_words(html, page):
 def test_property_everyday_and_ambiguous_words_are_in_the_glossary(html):
     text = (html / "book" / "glossary.html").read_text(encoding="utf-8")
     terms = {re.sub(r"<[^>]+>", "", t) for t in re.findall(r'<dt id="term-[^"]*">(.*?)<a class="headerlink', text)}
-    assert {*glossing.EVERYDAY, *glossing.CHAPTERS} <= terms
+    assert {*glossing.EVERYDAY, *glossing.CHAPTERS, *glossing.OTHERWISE} <= terms
+
+
+def test_property_pages_on_which_a_word_means_something_else_exist():
+    assert {page for pages in glossing.OTHERWISE.values() for page in pages} <= {
+        p.removesuffix(".html") for p in chapter_pages()
+    }
