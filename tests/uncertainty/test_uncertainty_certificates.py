@@ -1,6 +1,7 @@
 """Certificates: gradient descent arrives at the closed form, and what is new is seen."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -103,6 +104,9 @@ def test_property_scores_keep_the_dtype_and_features_stay_as_they_are():
 
 
 def test_limit_fewer_examples_than_features_are_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        OrthonormalCertificates(3).fit(features())
     with pytest.warns(UncertaintyWarning, match="eigenvalues 1 and 2 of the features are both"):
         OrthonormalCertificates(1).fit(features(4))
     with pytest.warns(UncertaintyWarning, match="arbitrary"):

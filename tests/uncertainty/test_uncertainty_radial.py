@@ -173,6 +173,17 @@ def test_property_kernels_are_what_the_probabilities_are_made_of():
     assert torch.equal(model.score(1e6 * x), torch.ones(4).double())
 
 
+def test_property_scores_probabilities_and_centers_are_those_of_evaluation_mode():
+    model, x, y = DUQ(nn.Dropout(0.5), small_head()).train(), normal(6, 4), torch.tensor([0, 1, 2, 0, 1, 2])
+    plain = DUQ(nn.Identity(), small_head())
+    for found in (model, plain):
+        found.update(x, y)
+    assert torch.equal(model.head.centroids, plain.head.centroids)
+    assert torch.equal(model.score(x), plain.score(x))
+    assert torch.equal(model.predict_proba(x).probs, plain.predict_proba(x).probs)
+    assert all(module.training for module in model.modules())
+
+
 def test_error_targets_arguments_and_places():
     head = small_head()
     with pytest.raises(ParameterError, match="class numbers"):
@@ -187,6 +198,8 @@ def test_error_targets_arguments_and_places():
         RBFHead(2, 2, size=1, length_scale=1.0, momentum=1.0, generator=seeded())
     with pytest.raises(ParameterError, match="length_scale"):
         RBFHead(2, 2, size=1, length_scale=0.0, generator=seeded())
+    with pytest.raises(ParameterError, match="length_scale and start must be positive"):
+        RBFHead(2, 2, size=1, length_scale=1.0, start=0.0, generator=seeded())
     with pytest.raises(ParameterError, match="exponents must be >= 0"):
         radial_loss(-torch.ones(1, 2), torch.tensor([0]))
     with pytest.raises(ParameterError, match="must be floating to have a slope"):
