@@ -95,6 +95,13 @@ def test_property_evidence_is_the_count_times_the_density():
     torch.testing.assert_close(model.predict(1e4 * z).alpha, torch.ones(5, 2).double())
 
 
+def test_property_predictions_are_those_of_evaluation_mode():
+    flow, z = RadialFlow(2, classes=2, layers=2, generator=seeded()), normal(5, 2)
+    model = PosteriorNetwork(torch.nn.Dropout(0.5), flow, counts=torch.tensor([10, 1000])).train()
+    torch.testing.assert_close(model.predict(z).alpha - 1, torch.tensor([10.0, 1000.0]).double() * flow(z).exp())
+    assert model.training
+
+
 def test_property_training_learns_and_claims_nothing_far_away():
     data = two_moons(200, noise=0.1, generator=seeded())
     network = mlp((2, 16, 16, 2), generator=seeded())

@@ -118,6 +118,18 @@ def test_property_a_new_fit_forgets_the_one_before_and_batches_do_not_matter():
     torch.testing.assert_close(model.fit_precision(data, batch_size=3).score(data.x), once)
 
 
+def test_property_precision_scores_and_probabilities_are_those_of_evaluation_mode():
+    data = Split(normal(11, 3), torch.zeros(11, dtype=torch.int64))
+    model, plain = (SNGP(trunk, gp()) for trunk in (torch.nn.Dropout(0.5), torch.nn.Identity()))
+    for one in (model, plain):
+        one.train().fit_precision(data)
+    assert torch.equal(model.head.precision, plain.head.precision)
+    assert torch.equal(model.score(data.x), plain.score(data.x))
+    assert torch.equal(model.score(data.x, kind="evidence"), plain.score(data.x, kind="evidence"))
+    assert torch.equal(model.predict_proba(data.x).probs, plain.predict_proba(data.x).probs)
+    assert all(module.training for module in model.modules())
+
+
 def test_property_training_makes_the_covariance_stale():
     data = Split(normal(6, 3), torch.zeros(6, dtype=torch.int64))
     model = SNGP(torch.nn.Identity(), gp()).fit_precision(data)
