@@ -6,22 +6,36 @@ the one below it. Here each line is a box of its own that knows how far it is in
     <span class="wl-line" style="--in:4">    return ...</span>
 
 so that ``weightlore.css`` can let it go on below itself, four letters farther in. Copied text is the same as before.
+
+Names and punctuation have the color of the text around them in both themes, and no box: they were a fifth of a page.
 """
 
 import html
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 from pygments.formatters.html import HtmlFormatter
+from pygments.token import Name, Punctuation, Text, Whitespace
 from sphinx.application import Sphinx
 from sphinx.highlighting import PygmentsBridge
 
-__all__ = ["LineFormatter", "boxed", "setup"]
+__all__ = ["PLAIN", "LineFormatter", "boxed", "setup"]
+
+PLAIN = frozenset({Name, Name.Namespace, Punctuation, Whitespace})
 
 
 class LineFormatter(HtmlFormatter):  # type: ignore[type-arg]
-    """Pygments' own formatter, with a box around each line."""
+    """Pygments' own formatter, with a box around each line and none around what has no color of its own."""
+
+    def format_unencoded(self, tokensource: Iterator[tuple[Any, str]], outfile: IO[str]) -> None:
+        """Write tokens as HTML.
+
+        Args:
+            tokensource: kinds of tokens with their text.
+            outfile: where the HTML goes.
+        """
+        super().format_unencoded(((Text if kind in PLAIN else kind, text) for kind, text in tokensource), outfile)
 
     def wrap(self, source: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         """Return the lines in their boxes, between the tags of the listing.

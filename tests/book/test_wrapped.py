@@ -9,7 +9,8 @@ from contents import ROOT, chapter_pages
 from pygments import highlight
 from pygments.formatters.html import HtmlFormatter
 from pygments.lexers.python import PythonLexer
-from wrapped import LineFormatter, boxed
+from pygments.token import STANDARD_TYPES
+from wrapped import PLAIN, LineFormatter, boxed
 
 CODE = 'def f(x):\n    """One\n\n    two & <three>."""\n    return x  # é\n\n\nf(1)\n'
 
@@ -36,6 +37,15 @@ def test_oracle_a_box_knows_how_far_its_line_is_indented():
 @pytest.mark.parametrize("line", ["\n", "   \n", "<span></span>\n", ""])
 def test_limit_an_empty_line_needs_no_box(line):
     assert boxed(line) == line
+
+
+@pytest.mark.book
+def test_property_what_has_no_box_has_the_color_of_the_text(html):
+    rules = (html / "_static" / "pygments.css").read_text()
+    for theme in ("light", "dark"):
+        found = dict(re.findall(rf'"{theme}"\] \.highlight ?([.\w]*) {{[^}}]*?[^-]color: (#\w+)', rules))
+        assert found[".k"] != found[""], "a keyword has a color"
+        assert {found["." + STANDARD_TYPES[kind]] for kind in PLAIN} == {found[""]}
 
 
 @pytest.mark.book
